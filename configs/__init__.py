@@ -1,0 +1,1 @@
+"""Settings, and what both commands share on the command line."""

@@ -1,0 +1,203 @@
+"""The one settings object of both commands; ``sources.py`` fills it.
+
+Every field has a description; it is the text of ``--help`` and of the README's table.
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from platformdirs import user_data_path
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+APPLICATION = "text-image-search"
+ENV_PREFIX = "IMAGE_SEARCH_"
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _option(name: str) -> dict[str, Any]:
+    """Name the command-line option of a field where ``--group-field`` is not its best name."""
+    return {"option": name}
+
+
+class ModelSettings(_Group):
+    """Which encoder, and how it runs."""
+
+    name: str = Field(
+        "ViT-L/14@336px",
+        min_length=1,
+        description="model, as OpenAI or open_clip names it, or 'sample' for the small shipped one",
+        json_schema_extra=_option("--model"),
+    )
+    pretrained: str | None = Field(
+        None,
+        description="open_clip's tag of the weights, or a weights file (.pt, .safetensors)",
+        json_schema_extra=_option("--pretrained"),
+    )
+    device: str = Field(
+        "auto",
+        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
+        description="auto, cuda, cuda:N, mps or cpu",
+        json_schema_extra=_option("--device"),
+    )
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        "auto",
+        description="number format of the encoder; auto takes the fastest that keeps its results",
+        json_schema_extra=_option("--precision"),
+    )
+    batch_size: int = Field(
+        16,
+        ge=1,
+        le=4096,
+        description="images that are encoded together",
+        json_schema_extra=_option("--batch-size"),
+    )
+
+
+class MilvusSettings(_Group):
+    """Where vectors are stored."""
+
+    uri: str | None = Field(
+        None,
+        min_length=1,
+        description="file (Milvus Lite) or address (http://host:19530); default: DATA_DIR/milvus.db",
+    )
+    token: SecretStr | None = Field(
+        None, description="user:password or API key of a Milvus server; better in the environment"
+    )
+    db_name: str = Field(
+        "",
+        description="database on a Milvus server; empty is its default one",
+        json_schema_extra=_option("--milvus-db"),
+    )
+    collection: str = Field(
+        "images",
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,254}$",
+        description="collection in the store: letters, digits and _",
+    )
+    timeout: float = Field(10.0, gt=0, description="seconds to wait for the store before giving up")
+
+
+class IndexingSettings(_Group):
+    """How a folder is indexed."""
+
+    write_batch: int = Field(50, ge=1, le=10_000, description="entities in one write to Milvus")
+    decode_threads: int | None = Field(
+        None, ge=1, le=256, description="threads that open pictures; default: one for each core"
+    )
+    max_pixels: int = Field(
+        200_000_000, ge=1, description="pictures with more pixels than this are skipped"
+    )
+
+
+class SearchSettings(_Group):
+    """What a search returns and accepts."""
+
+    top_k: int = Field(
+        16, ge=1, le=1000, description="results of a search", json_schema_extra=_option("--top-k")
+    )
+    max_query_chars: int = Field(1000, ge=1, description="longer queries are refused")
+
+
+class ServerSettings(_Group):
+    """Where the page is served, and to whom."""
+
+    host: str = Field(
+        "127.0.0.1",
+        min_length=1,
+        description="address to listen on",
+        json_schema_extra=_option("--host"),
+    )
+    port: int = Field(
+        9099,
+        ge=0,
+        le=65535,
+        description="port; 0 is any free one",
+        json_schema_extra=_option("--port"),
+    )
+    lan: bool = Field(
+        False,
+        description="listen on all addresses and print the one to give to others",
+        json_schema_extra=_option("--lan"),
+    )
+    share: bool = Field(
+        False,
+        description="make Gradio's public link (goes over Gradio's servers)",
+        json_schema_extra=_option("--share"),
+    )
+    auth: SecretStr | None = Field(
+        None,
+        description="user:password that page, API and pictures ask for; better in the environment",
+        json_schema_extra=_option("--auth"),
+    )
+
+    @field_validator("auth")
+    @classmethod
+    def _has_user_and_password(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            user, colon, password = value.get_secret_value().partition(":")
+            if not (user and colon and password):
+                raise ValueError("it must be user:password")
+        return value
+
+
+class Settings(BaseSettings):
+    """All settings of both commands."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="forbid",
+    )
+
+    data_dir: Path = Field(
+        default_factory=lambda: user_data_path(APPLICATION),
+        description="folder for the store, thumbnails and weights",
+        json_schema_extra=_option("--data-dir"),
+    )
+    model: ModelSettings = ModelSettings()
+    milvus: MilvusSettings = MilvusSettings()
+    indexing: IndexingSettings = IndexingSettings()
+    search: SearchSettings = SearchSettings()
+    server: ServerSettings = ServerSettings()
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @property
+    def milvus_uri(self) -> str:
+        """The store's address: what was given, or the Milvus Lite file in the data folder."""
+        return self.milvus.uri or str(self.data_dir / "milvus.db")
+
+    @property
+    def models_dir(self) -> Path:
+        """Folder in which weights files are looked for."""
+        return self.data_dir / "models"
+
+    @property
+    def thumbnails_dir(self) -> Path:
+        """Folder of the thumbnails."""
+        return self.data_dir / "thumbnails"
+
+
+def fields() -> dict[str, Any]:
+    """Every setting's field by dotted key (``"milvus.uri"``), in the order of declaration."""
+    found: dict[str, Any] = {}
+    for name, field in Settings.model_fields.items():
+        group = field.annotation
+        if isinstance(group, type) and issubclass(group, _Group):
+            found.update({f"{name}.{leaf}": f for leaf, f in group.model_fields.items()})
+        else:
+            found[name] = field
+    return found
+
+
+def variable(key: str) -> str:
+    """The environment variable of a dotted key."""
+    return ENV_PREFIX + key.replace(".", "__").upper()

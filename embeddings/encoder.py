@@ -1,0 +1,38 @@
+"""What an encoder is, for everything that uses one."""
+
+from collections.abc import Sequence
+from typing import Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from embeddings.images import ImageTransform
+
+Embeddings: TypeAlias = NDArray[np.float32]
+"""Float32, shape ``(n, dim)``, every row L2-normalised, C-contiguous; ``(0, dim)`` for nothing.
+
+The inner product of two rows is their cosine similarity.
+"""
+
+
+class Encoder(Protocol):
+    """Turns images and texts into embeddings of one space."""
+
+    @property
+    def dim(self) -> int:
+        """Length of an embedding."""
+
+    @property
+    def model_id(self) -> str:
+        """Names model and weights; embeddings are comparable only where this is equal."""
+
+    @property
+    def image_transform(self) -> ImageTransform:
+        """What is done to a picture before the model sees it; safe to run in any thread."""
+
+    def encode_images(self, images: Sequence[Image.Image]) -> Embeddings:
+        """Embeddings of shape ``(len(images), dim)``; pictures already transformed stay as is."""
+
+    def encode_texts(self, texts: Sequence[str]) -> Embeddings:
+        """Embeddings of shape ``(len(texts), dim)``; what exceeds the model's length is cut."""

@@ -1,0 +1,35 @@
+"""What can go wrong with encoders and images.
+
+    EncoderError            something about the model
+    ├── UnknownModel        no model or pretrained tag of that name
+    ├── WeightsNotFound     the weights are not here and cannot be fetched
+    ├── WeightsUnusable     the file is no checkpoint, carries code, or fits another architecture
+    └── DeviceUnavailable   the device or the number format that was asked for is not there
+    ImageError              a file is no picture that can be read
+
+Every message says what to do next, in one line.
+"""
+
+
+class EncoderError(Exception):
+    """Base of everything that is wrong with a model."""
+
+
+class UnknownModel(EncoderError):
+    """There is no model, or no set of weights, of that name."""
+
+
+class WeightsNotFound(EncoderError):
+    """Weights are missing: a program must stop here rather than run on random ones."""
+
+
+class WeightsUnusable(EncoderError):
+    """A weights file was found and cannot be used."""
+
+
+class DeviceUnavailable(EncoderError):
+    """The device is not on this machine, or cannot compute in the precision asked for."""
+
+
+class ImageError(Exception):
+    """A file cannot be read as a picture; the message is the reason, without the path."""

@@ -1,0 +1,132 @@
+"""From a picture file to the square of pixels that a model looks at. No torch here."""
+
+import io
+import struct
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from embeddings.errors import ImageError
+
+DEFAULT_MAX_PIXELS = 200_000_000
+WHITE = (255, 255, 255)
+
+# Formats that a photo folder holds. Pillow can open some more (EPS, PDF, fonts…) with code that
+# was written for trusted files; naming the list keeps those away from what people drop in.
+FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+
+_RESAMPLING = {
+    "bicubic": Image.Resampling.BICUBIC,
+    "bilinear": Image.Resampling.BILINEAR,
+}
+
+
+@dataclass(frozen=True)
+class ImageTransform:
+    """Resize and crop to ``size`` (height, width), as open_clip's evaluation transform does.
+
+    The arithmetic is torchvision's ``Resize`` and ``CenterCrop`` on PIL images, so the pixels are
+    the same to the bit (a test compares them). Applying it twice changes nothing.
+    """
+
+    size: tuple[int, int]
+    interpolation: Literal["bicubic", "bilinear"] = "bicubic"
+    resize_mode: Literal["shortest", "longest", "squash"] = "shortest"
+    fill: int = 0
+
+    def __call__(self, image: Image.Image) -> Image.Image:
+        """An RGB picture of exactly ``size``."""
+        image = to_rgb(image)
+        height, width = self.size
+        if image.size == (width, height):
+            return image
+        resampling = _RESAMPLING[self.interpolation]
+        if self.resize_mode == "squash":
+            return image.resize((width, height), resampling)
+        # Where the target is no square, open_clip scales by the tighter side; so do we.
+        ratios = (width / image.width, height / image.height)
+        scale = max(ratios) if self.resize_mode == "shortest" else min(ratios)
+        resized = image.resize(self._scaled(image.size, scale), resampling)
+        return _crop_or_pad(resized, width, height, self.fill)
+
+    def _scaled(self, size: tuple[int, int], scale: float) -> tuple[int, int]:
+        width, height = size
+        if self.resize_mode == "longest":
+            return round(width * scale), round(height * scale)
+        # torchvision: the short side is exact, the long one is cut down to an integer.
+        target_height, target_width = self.size
+        if self.size[0] == self.size[1]:
+            short = self.size[0]
+            if width <= height:
+                return short, int(short * height / width)
+            return int(short * width / height), short
+        return max(target_width, round(width * scale)), max(target_height, round(height * scale))
+
+
+def open_image(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Image.Image:
+    """Decode a file's bytes into an upright RGB picture (the first frame, where there are more).
+
+    Raises ImageError with the reason where the bytes are no picture, are cut short, or hold more
+    than ``max_pixels`` pixels.
+    """
+    if not data:
+        raise ImageError("the file is empty")
+    # Pillow's own limit is one number for the whole process; ours is checked below, before any
+    # pixel is decoded, and names the option that changes it.
+    Image.MAX_IMAGE_PIXELS = None
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            pixels = image.width * image.height
+            if pixels > max_pixels:
+                raise ImageError(
+                    f"{image.width} x {image.height} pixels are more than the limit of "
+                    f"{max_pixels} (--indexing-max-pixels)"
+                )
+            return to_rgb(ImageOps.exif_transpose(image))
+    except UnidentifiedImageError:
+        raise ImageError("not a picture in a known format") from None
+    # Decoders meet hostile bytes in many ways; these are what Pillow's raise on damaged files.
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error) as error:
+        raise ImageError(f"damaged picture: {error}") from error
+    except (MemoryError, OverflowError, TypeError, KeyError, AttributeError) as error:
+        raise ImageError(f"damaged picture: {type(error).__name__}: {error}") from error
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """An 8-bit RGB copy of a picture in any mode; transparent parts turn white."""
+    if image.mode == "RGB":
+        return image
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        return _from_deep_grey(image)
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        canvas = Image.new("RGBA", rgba.size, (*WHITE, 255))
+        return Image.alpha_composite(canvas, rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+def _from_deep_grey(image: Image.Image) -> Image.Image:
+    """Scale grey of 16 or more bits to 8; Pillow's own conversion clips it to white."""
+    pixels = np.nan_to_num(np.asarray(image, dtype=np.float64))
+    low, high = 0.0, float(0xFFFF)
+    if image.mode in ("I", "F") and pixels.size:
+        # The file does not say its range: 8 or 16 bits where the values fit, else what is there.
+        low, high = float(pixels.min()), float(pixels.max())
+        if low >= 0 and 1 < high <= 0xFFFF:
+            low, high = 0.0, float(0xFF if high <= 0xFF else 0xFFFF)
+    scaled = (pixels - low) * (255 / ((high - low) or 1))
+    return Image.fromarray(scaled.round().astype(np.uint8)).convert("RGB")
+
+
+def _crop_or_pad(image: Image.Image, width: int, height: int, fill: int) -> Image.Image:
+    if image.width < width or image.height < height:
+        canvas = Image.new("RGB", (max(width, image.width), max(height, image.height)), (fill,) * 3)
+        canvas.paste(
+            image, ((canvas.width - image.width) // 2, (canvas.height - image.height) // 2)
+        )
+        image = canvas
+    left = round((image.width - width) / 2)
+    top = round((image.height - height) / 2)
+    return image.crop((left, top, left + width, top + height))

@@ -1,0 +1,34 @@
+"""Make an encoder from a model's name. torch is imported when this is called, not before."""
+
+from pathlib import Path
+
+from embeddings.encoder import Encoder
+
+
+def load_encoder(
+    name: str,
+    pretrained: str | None,
+    *,
+    models_dir: Path,
+    device: str = "auto",
+    precision: str = "auto",
+    batch_size: int = 16,
+) -> Encoder:
+    """Load a model with its weights, never with random ones.
+
+    ``name`` and ``pretrained`` are open_clip's words, one of OpenAI's nine names, ``sample``, or
+    (``pretrained``) a weights file. Weights that are given by tag are looked for in
+    ``models_dir`` and the usual caches, and fetched where there is a network.
+
+    Raises EncoderError.
+    """
+    from embeddings.openclip.encoder import OpenClipEncoder
+
+    return OpenClipEncoder.load(
+        name,
+        pretrained,
+        models_dir=models_dir,
+        device=device,
+        precision=precision,
+        batch_size=batch_size,
+    )

@@ -1,0 +1,150 @@
+"""OpenClipEncoder: the Encoder that runs an open_clip model on this machine."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from PIL import Image
+
+from embeddings.encoder import Embeddings
+from embeddings.errors import DeviceUnavailable
+from embeddings.images import ImageTransform
+from embeddings.openclip.building import Built, build
+from embeddings.openclip.precision import DTYPES, cast, choose_device, fastest_precision
+
+T = TypeVar("T")
+
+
+class OpenClipEncoder:
+    """Encodes with an open_clip model; tensors never leave it.
+
+    Safe to call from several threads. With ``precision="auto"`` the image tower's format is
+    measured when the first picture comes, so that a program that only reads text does not wait
+    for it; the text tower, which is small, stays in float32.
+    """
+
+    def __init__(self, built: Built, *, device: str, precision: str, batch_size: int) -> None:
+        self._model = built.model
+        self._tokenizer = built.tokenizer
+        self._device = choose_device(device)
+        self._batch_size = batch_size
+        self._precision = precision
+        self._text_precision = "fp32" if precision == "auto" else precision
+        self._lock = threading.Lock()
+        self.model_id = built.model_id
+        self.image_transform = _transform(built.preprocess)
+        self._mean = _per_channel(built.preprocess["mean"], self._device)
+        self._std = _per_channel(built.preprocess["std"], self._device)
+        try:
+            cast(self._model, self._device, self._text_precision)
+            self.dim = int(self.encode_texts(["a"]).shape[1])
+        except torch.OutOfMemoryError as error:
+            raise DeviceUnavailable(
+                f"{self.model_id} does not fit in the memory of {self._device}; use --device cpu"
+            ) from error
+        except RuntimeError as error:
+            reason = str(error).splitlines()[0]
+            raise DeviceUnavailable(
+                f"{self.model_id} does not run on {self._device} in {precision} ({reason}); "
+                "use --precision fp32"
+            ) from error
+
+    @classmethod
+    def load(
+        cls,
+        name: str,
+        pretrained: str | None,
+        *,
+        models_dir: Path,
+        device: str = "auto",
+        precision: str = "auto",
+        batch_size: int = 16,
+    ) -> "OpenClipEncoder":
+        """Find the weights, build the model, and put it on a device. Raises EncoderError."""
+        choose_device(device)  # a missing device is told before a long load
+        built = build(name, pretrained, models_dir)
+        return cls(built, device=device, precision=precision, batch_size=batch_size)
+
+    @property
+    def precision(self) -> str:
+        """The image tower's number format: ``fp32``, ``bf16`` or ``fp16``."""
+        if self._precision == "auto":
+            with self._lock:
+                if self._precision == "auto":
+                    self._precision = fastest_precision(
+                        self._model.visual, self._device, self._probe
+                    )
+        return self._precision
+
+    def encode_images(self, images: Sequence[Image.Image]) -> Embeddings:
+        """Embeddings of shape ``(len(images), dim)``, whatever the pictures' sizes and modes."""
+        precision = self.precision
+        parts = [
+            self._encode_pixels(np.stack([self._pixels(image) for image in batch]), precision)
+            for batch in _batches(images, self._batch_size)
+        ]
+        return self._joined(parts)
+
+    def encode_texts(self, texts: Sequence[str]) -> Embeddings:
+        """Embeddings of shape ``(len(texts), dim)``; the tokenizer cuts what is too long."""
+        parts = [self._encode_tokens(list(batch)) for batch in _batches(texts, self._batch_size)]
+        return self._joined(parts)
+
+    def _pixels(self, image: Image.Image) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+        return np.asarray(self.image_transform(image), dtype=np.uint8)
+
+    @torch.inference_mode()
+    def _encode_pixels(
+        self, pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], precision: str
+    ) -> Embeddings:
+        """Encode uint8 of shape ``(n, height, width, 3)``."""
+        # A batch travels to the device as bytes, a quarter of its size in floats.
+        batch = torch.from_numpy(pixels).to(self._device).permute(0, 3, 1, 2)
+        normalised = (batch.float().div_(255) - self._mean) / self._std
+        return _normalised(self._model.encode_image(normalised.to(DTYPES[precision])))
+
+    @torch.inference_mode()
+    def _encode_tokens(self, texts: list[str]) -> Embeddings:
+        tokens = self._tokenizer(texts).to(self._device)
+        return _normalised(self._model.encode_text(tokens))
+
+    @torch.inference_mode()
+    def _probe(self, precision: str) -> torch.Tensor:
+        height, width = self.image_transform.size
+        noise = np.random.default_rng(0).normal(size=(2, 3, height, width)).astype(np.float32)
+        batch = torch.from_numpy(noise).to(self._device, DTYPES[precision])
+        features: torch.Tensor = self._model.encode_image(batch)
+        return features
+
+    def _joined(self, parts: list[Embeddings]) -> Embeddings:
+        if not parts:
+            return np.empty((0, self.dim), dtype=np.float32)
+        return np.ascontiguousarray(np.concatenate(parts))
+
+
+def _normalised(features: torch.Tensor) -> Embeddings:
+    embeddings = torch.nn.functional.normalize(features.float(), dim=-1)
+    return embeddings.cpu().numpy()
+
+
+def _transform(preprocess: dict[str, object]) -> ImageTransform:
+    size = preprocess["size"]
+    height, width = size if isinstance(size, tuple | list) else (size, size)
+    return ImageTransform(
+        (int(height), int(width)),
+        preprocess.get("interpolation") or "bicubic",  # type: ignore[arg-type]
+        preprocess.get("resize_mode") or "shortest",  # type: ignore[arg-type]
+        int(preprocess.get("fill_color") or 0),  # type: ignore[call-overload]
+    )
+
+
+def _per_channel(values: Sequence[float], device: torch.device) -> torch.Tensor:
+    return torch.tensor(values, device=device).reshape(1, 3, 1, 1)
+
+
+def _batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

@@ -1,0 +1,98 @@
+"""Device and number format: what was asked for, or the best that this machine shows it has."""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from embeddings.errors import DeviceUnavailable
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+# A faster format is taken only where its embeddings point the same way.
+LEAST_COSINE = 0.99
+# ... and where it is faster by more than the noise of a short measurement.
+LEAST_GAIN = 1.1
+
+CANDIDATES = {"cuda": ("fp16", "bf16"), "mps": ("fp16",), "cpu": ("bf16",)}
+
+
+def choose_device(device: str) -> torch.device:
+    """``auto`` → CUDA, then Apple's MPS, then the CPU. Raises DeviceUnavailable."""
+    if device == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    chosen = torch.device(device)
+    if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
+        count = torch.cuda.device_count()
+        raise DeviceUnavailable(
+            f"device {device} is not on this machine, which has {count or 'no'} CUDA "
+            f"device{'s' if count > 1 else ''}; use --device auto"
+        )
+    if chosen.type == "mps" and not torch.backends.mps.is_available():
+        raise DeviceUnavailable("device mps is not on this machine; use --device auto")
+    return chosen
+
+
+def cast(tower: torch.nn.Module, device: torch.device, precision: str) -> torch.nn.Module:
+    """Move a tower to a device in a number format."""
+    # Convolutions are faster with the channels last, on processors as on GPUs.
+    tower = tower.to(device, DTYPES[precision])
+    return tower.to(memory_format=torch.channels_last)
+
+
+def fastest_precision(
+    tower: torch.nn.Module,
+    device: torch.device,
+    probe: Callable[[str], torch.Tensor],
+) -> str:
+    """The fastest format whose result for a probe keeps a cosine of 0.99 to float32.
+
+    ``probe`` runs the tower on a fixed input in the format named, and returns ``(n, dim)``.
+    The tower is left in the format that is returned.
+    """
+    cast(tower, device, "fp32")
+    # Casting to 16 bits loses digits for good, so float32 is kept aside to come back to.
+    original = {name: tensor.detach().clone() for name, tensor in tower.state_dict().items()}
+    reference, best_time = _timed(probe, "fp32", device)
+    best = "fp32"
+    for candidate in CANDIDATES[device.type]:
+        try:
+            cast(tower, device, candidate)
+            result, seconds = _timed(probe, candidate, device)
+        except RuntimeError:  # an operator that this device lacks in this format
+            continue
+        if _least_cosine(reference, result) > LEAST_COSINE and seconds * LEAST_GAIN < best_time:
+            best, best_time = candidate, seconds
+    cast(tower, device, "fp32")
+    tower.load_state_dict(original)
+    cast(tower, device, best)
+    return best
+
+
+def _timed(
+    probe: Callable[[str], torch.Tensor], precision: str, device: torch.device
+) -> tuple[torch.Tensor, float]:
+    """The probe's result and its best time of two after one run to warm up, in seconds."""
+    result = probe(precision)
+    times = []
+    for _ in range(2):
+        _synchronize(device)
+        start = time.perf_counter()
+        probe(precision)
+        _synchronize(device)
+        times.append(time.perf_counter() - start)
+    return result.float().cpu(), min(times)
+
+
+def _synchronize(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
+def _least_cosine(a: torch.Tensor, b: torch.Tensor) -> float:
+    cosines = torch.nn.functional.cosine_similarity(a, b).numpy()
+    return float(np.nan_to_num(cosines, nan=-1.0).min())

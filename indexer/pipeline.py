@@ -1,0 +1,214 @@
+"""The indexing pipeline: walk → compare → decode in threads → encode → write in a thread.
+
+Decoding runs ahead of the encoder by a bounded number of pictures, and writing behind it by a
+bounded number of batches, so that memory stays flat however large the library is.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from embeddings.encoder import Encoder
+from indexer.errors import NothingFound
+from indexer.prepare import Prepared, Unreadable, prepare
+from indexer.report import IndexReport
+from indexer.scan import SUFFIXES, FoundFile, Skipped, scan
+from indexer.sync import Change, LibraryState
+from indexer.writer import BatchWriter
+from milvus.entities import ImageRow
+from milvus.errors import CollectionMissing
+from milvus.store import ImageStore
+
+
+@dataclass(frozen=True)
+class PipelineOptions:
+    """Sizes of the pipeline's parts."""
+
+    encode_batch: int = 16
+    """Pictures that are encoded together."""
+    write_batch: int = 50
+    """Entities in one write."""
+    decode_threads: int = 2
+    max_pixels: int = 200_000_000
+
+
+def index_library(
+    root: Path,
+    store: ImageStore,
+    load_encoder: Callable[[], Encoder],
+    options: PipelineOptions,
+    on_progress: Callable[[IndexReport], None] = lambda report: None,
+) -> IndexReport:
+    """Make the store hold exactly the pictures below ``root``, and tell what was done.
+
+    ``root`` is what ``check_root`` returned. ``load_encoder`` is called when the first picture
+    must be encoded, and must have prepared the collection. ``on_progress`` gets the report as it
+    grows. Ctrl+C ends the run after the batch at hand; the report then says so.
+
+    Raises NothingFound (and removes nothing), StoreError or EncoderError. Files that cannot be
+    read raise nothing; they are in ``report.skipped``.
+    """
+    start = time.monotonic()
+    run = _Run(root, store, load_encoder, options, on_progress)
+    try:
+        run.work()
+    finally:
+        run.report.seconds = time.monotonic() - start
+    return run.report
+
+
+def count_files(root: Path) -> int:
+    """How many files a run will find: the total of a progress bar."""
+    return sum(1 for _ in scan(root))
+
+
+class _Run:
+    """The state of one run."""
+
+    def __init__(
+        self,
+        root: Path,
+        store: ImageStore,
+        load_encoder: Callable[[], Encoder],
+        options: PipelineOptions,
+        on_progress: Callable[[IndexReport], None],
+    ) -> None:
+        self.report = IndexReport()
+        self._root = root
+        self._store = store
+        self._load_encoder = load_encoder
+        self._options = options
+        self._on_progress = on_progress
+        self._state = LibraryState(str(root), _stored_rows(store, str(root)))
+        self._batch: list[Prepared] = []
+
+    def work(self) -> None:
+        with BatchWriter(self._store, self._options.write_batch) as self._writer:
+            try:
+                for result in self._prepared():
+                    self._take(result)
+                self._encode()
+                self._remove_vanished()
+            except KeyboardInterrupt:
+                self.report.interrupted = True
+        if self.report.found == 0 and not self.report.interrupted:
+            raise NothingFound(
+                f"no picture in {self._root} (looked for {' '.join(sorted(SUFFIXES))}); "
+                "nothing was changed"
+            )
+        if self._writer.wrote or self.report.removed:
+            self._store.flush()
+
+    def _prepared(self) -> Iterator[Prepared | Unreadable]:
+        """Walk, and decode what must be looked at, up to a bounded number of files ahead."""
+        ahead: deque[Future[Prepared | Unreadable]] = deque()
+        # Enough that the threads have work while a batch is being encoded.
+        limit = 2 * self._options.encode_batch + self._options.decode_threads
+        threads = ThreadPoolExecutor(self._options.decode_threads, thread_name_prefix="decode")
+        try:
+            for file in self._to_read():
+                transform = self._load_encoder().image_transform
+                ahead.append(
+                    threads.submit(
+                        prepare, file, transform, self._state.knows, self._options.max_pixels
+                    )
+                )
+                if len(ahead) >= limit:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            threads.shutdown(wait=False, cancel_futures=True)
+
+    def _to_read(self) -> Iterator[FoundFile]:
+        """Files that are new or changed by their metadata."""
+        for item in scan(self._root):
+            self.report.found += 1
+            if isinstance(item, Skipped):
+                self._state.see_skipped(item)
+                self._skip(item)
+            elif self._state.see(item) is Change.UNCHANGED:
+                self._count(Change.UNCHANGED)
+            else:
+                yield item
+
+    def _take(self, result: Prepared | Unreadable) -> None:
+        if isinstance(result, Unreadable):
+            if result.vanished or result.is_damaged:
+                self._state.forget(result.file)
+            self._skip(Skipped(result.file.path, result.reason))
+        elif result.image is None:
+            self._keep_embedding(result)
+        else:
+            self._batch.append(result)
+            if len(self._batch) >= self._options.encode_batch:
+                self._encode()
+
+    def _keep_embedding(self, result: Prepared) -> None:
+        """Write a file whose content is stored already, under its own path, unencoded."""
+        source = self._state.same_content(result.content_hash)
+        found = self._store.embeddings([source.m_id])
+        if source.m_id not in found:  # another program removed it a moment ago
+            transform = self._load_encoder().image_transform
+            self._take(prepare(result.file, transform, _nothing, self._options.max_pixels))
+            return
+        change = self._state.change_of(result.file, source)
+        row = self._row(replace(result, width=source.width, height=source.height))
+        self._writer.put([row], [found[source.m_id]])
+        self._count(change)
+
+    def _encode(self) -> None:
+        batch, self._batch = self._batch, []
+        if not batch:
+            return
+        images = [result.image for result in batch if result.image is not None]
+        embeddings = self._load_encoder().encode_images(images)
+        self._writer.put([self._row(result) for result in batch], list(embeddings))
+        self.report.encoded += len(batch)
+        for result in batch:
+            self._count(self._state.see(result.file))
+
+    def _row(self, result: Prepared) -> ImageRow:
+        file = result.file
+        return ImageRow(
+            m_id=self._state.id_of(file),
+            path=file.path,
+            library=self._state.library,
+            category=file.category,
+            mtime_ns=file.mtime_ns,
+            size=file.size,
+            content_hash=result.content_hash,
+            width=result.width,
+            height=result.height,
+        )
+
+    def _remove_vanished(self) -> None:
+        # Written first: a moved picture's old row is the only holder of its embedding.
+        self._writer.finish()
+        if self.report.found:
+            gone = self._state.vanished()
+            self._store.delete(gone)
+            # A moved picture's old place is among them, and was counted as moved.
+            self.report.removed = len(gone) - self.report.moved
+
+    def _skip(self, skipped: Skipped) -> None:
+        self.report.skipped.append(skipped)
+        self._on_progress(self.report)
+
+    def _count(self, change: Change) -> None:
+        setattr(self.report, change, getattr(self.report, change) + 1)
+        self._on_progress(self.report)
+
+
+def _stored_rows(store: ImageStore, library: str) -> Iterator[ImageRow]:
+    try:
+        yield from store.rows(library)
+    except CollectionMissing:
+        return
+
+
+def _nothing(content_hash: str) -> bool:
+    return False

@@ -1,0 +1,96 @@
+"""What a run did, as counts and as text."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from indexer.scan import Skipped
+
+# More than these would scroll the summary off the screen; --json has them all.
+SKIPPED_SHOWN = 20
+
+
+@dataclass
+class IndexReport:
+    """Counts of one run; every found file is in exactly one of them but ``removed``."""
+
+    found: int = 0
+    added: int = 0
+    updated: int = 0
+    moved: int = 0
+    removed: int = 0
+    unchanged: int = 0
+    skipped: list[Skipped] = field(default_factory=list)
+    seconds: float = 0.0
+    encoded: int = 0
+    """Pictures that went through the model; others kept or shared an embedding."""
+    model_id: str = ""
+    interrupted: bool = False
+
+    @property
+    def done(self) -> int:
+        """Files that are dealt with, for a progress bar."""
+        return self.added + self.updated + self.moved + self.unchanged + len(self.skipped)
+
+    def as_json(self) -> dict[str, Any]:
+        """What ``index-folder --json`` prints."""
+        return {
+            "found": self.found,
+            "added": self.added,
+            "updated": self.updated,
+            "moved": self.moved,
+            "removed": self.removed,
+            "unchanged": self.unchanged,
+            "skipped": [{"path": _printable(s.path), "reason": s.reason} for s in self.skipped],
+            "seconds": round(self.seconds, 3),
+            "model_id": self.model_id,
+            "interrupted": self.interrupted,
+        }
+
+    def as_text(self) -> str:
+        """The summary for people: one line, and one more for each file that was skipped."""
+        counts = [
+            f"{number} {word}"
+            for word, number in (
+                ("added", self.added),
+                ("updated", self.updated),
+                ("moved", self.moved),
+                ("removed", self.removed),
+                ("unchanged", self.unchanged),
+                ("skipped", len(self.skipped)),
+            )
+            if number
+        ]
+        rate = f", {self.encoded / self.seconds:.0f} images/s" if self.encoded else ""
+        head = "stopped early; " if self.interrupted else ""
+        lines = [
+            f"{head}{self.found} found: {', '.join(counts) or 'nothing to do'} "
+            f"({self.seconds:.1f} s{rate})"
+        ]
+        lines += [
+            f"  skipped {_printable(s.path)}: {s.reason}" for s in self.skipped[:SKIPPED_SHOWN]
+        ]
+        if len(self.skipped) > SKIPPED_SHOWN:
+            lines.append(f"  … and {len(self.skipped) - SKIPPED_SHOWN} more; --json names all")
+        if self.interrupted:
+            lines.append("  run the same command again to complete it")
+        return "\n".join(lines)
+
+
+def total(reports: Sequence[IndexReport]) -> IndexReport:
+    """The sum over several libraries."""
+    whole = IndexReport()
+    for report in reports:
+        for name in ("found", "added", "updated", "moved", "removed", "unchanged", "encoded"):
+            setattr(whole, name, getattr(whole, name) + getattr(report, name))
+        whole.skipped += report.skipped
+        whole.seconds += report.seconds
+        whole.model_id = report.model_id or whole.model_id
+        whole.interrupted |= report.interrupted
+    return whole
+
+
+def _printable(path: str) -> str:
+    """A path that any terminal and any JSON reader takes, with what is not Unicode escaped."""
+    text = path.encode("utf-8", "backslashreplace").decode("utf-8")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -1,0 +1,1 @@
+"""The store: one Milvus collection of images. Only this package imports pymilvus."""

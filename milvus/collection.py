@@ -1,0 +1,234 @@
+"""MilvusCollection: the image store in a Milvus collection."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from functools import partial
+from typing import Any
+
+import numpy as np
+from pymilvus import MilvusClient
+
+from milvus import filters
+from milvus.connection import Connection
+from milvus.entities import Embedding, ImageRow, Match, ModelRecord
+from milvus.errors import CollectionMissing, ModelMismatch, StoreError
+from milvus.index_params import METRIC_TYPE, IndexParams, default_index
+from milvus.lite import without_clustering_warnings
+from milvus.schema import (
+    EMBEDDING,
+    FIXED_FIELDS,
+    KEY,
+    build_schema,
+    from_entity,
+    model_properties,
+    model_record,
+    to_entity,
+)
+
+# Rows that one step of a scan fetches. Milvus allows 16,384 in one answer.
+SCAN_BATCH = 1000
+ALL_FIELDS = ["*"]
+
+
+class MilvusCollection:
+    """The ImageStore protocol over one collection."""
+
+    def __init__(
+        self, connection: Connection, name: str = "images", index: IndexParams | None = None
+    ) -> None:
+        self.name = name
+        self.index = index or default_index(connection.is_lite)
+        self._connection = connection
+        self._loaded_by: MilvusClient | None = None
+
+    @property
+    def address(self) -> str:
+        """The store's file or server, for messages."""
+        return self._connection.uri
+
+    def prepare(self, model: ModelRecord) -> None:
+        """Make the collection, or check that it belongs to this model.
+
+        Raises ModelMismatch with what to do.
+        """
+        if not self.exists():
+            self._call(lambda client: self._create(client, model))
+            return
+        recorded = self.model()
+        if recorded.model_id != model.model_id or recorded.dim != model.dim:
+            raise ModelMismatch(
+                f"collection {self.name!r} in {self.address} was indexed with "
+                f"{recorded.model_id} ({recorded.dim} dimensions), not {model.model_id} "
+                f"({model.dim}); use --model {recorded.name}"
+                + (f" --pretrained {recorded.pretrained}" if recorded.pretrained else "")
+                + ", or another --milvus-collection, or image-search drop"
+            )
+
+    def exists(self) -> bool:
+        """Whether anything was ever indexed."""
+        return bool(
+            self._call(lambda client: client.has_collection(self.name, timeout=self._timeout))
+        )
+
+    def model(self) -> ModelRecord:
+        """The recorded model. Raises CollectionMissing, or StoreError for a foreign collection."""
+        if not self.exists():
+            raise self._missing()
+        described = self._call(
+            lambda client: client.describe_collection(self.name, timeout=self._timeout)
+        )
+        record = model_record(described.get("properties") or {})
+        if record is None:
+            raise StoreError(
+                f"collection {self.name!r} in {self.address} was not made by this program; "
+                "give another --milvus-collection"
+            )
+        return record
+
+    def upsert(self, rows: Sequence[ImageRow], embeddings: Sequence[Embedding]) -> None:
+        """Write images, replacing those with the same id."""
+        entities = [to_entity(row, vector) for row, vector in zip(rows, embeddings, strict=True)]
+        if entities:
+            self._call(lambda client: client.upsert(self.name, entities, timeout=self._timeout))
+
+    def delete(self, ids: Sequence[int]) -> None:
+        """Remove images by id."""
+        for start in range(0, len(ids), SCAN_BATCH):
+            batch = list(ids[start : start + SCAN_BATCH])
+            self._call(partial(self._delete, batch))
+
+    def flush(self) -> None:
+        """Seal what was written into indexed segments."""
+        quiet = without_clustering_warnings() if self._connection.is_lite else nullcontext()
+        with quiet:
+            self._call(lambda client: client.flush(self.name))
+
+    def search(
+        self, embedding: Embedding, top_k: int, categories: Sequence[str] = ()
+    ) -> list[Match]:
+        """The ``top_k`` best images, best first; of these categories where any are named."""
+        expression = filters.one_of("category", categories) if categories else ""
+        answers = self._loaded_call(
+            lambda client: client.search(
+                self.name,
+                data=[np.ascontiguousarray(embedding, dtype=np.float32)],
+                anns_field=EMBEDDING,
+                limit=top_k,
+                filter=expression,
+                output_fields=ALL_FIELDS if self._connection.is_lite else [*FIXED_FIELDS, "$meta"],
+                search_params={"metric_type": METRIC_TYPE, "params": self.index.search()},
+                timeout=self._timeout,
+            )
+        )
+        return [
+            Match(from_entity(hit.id, hit["entity"]), float(hit["distance"])) for hit in answers[0]
+        ]
+
+    def get(self, ids: Sequence[int]) -> list[ImageRow]:
+        """The images of these ids that are there."""
+        found = self._get(ids, [*FIXED_FIELDS])
+        return [from_entity(row[KEY], row) for row in found]
+
+    def embeddings(self, ids: Sequence[int]) -> dict[int, Embedding]:
+        """Stored embeddings by id."""
+        found = self._get(ids, [EMBEDDING])
+        return {row[KEY]: np.asarray(row[EMBEDDING], dtype=np.float32) for row in found}
+
+    def rows(self, library: str | None = None) -> Iterator[ImageRow]:
+        """All images, or a library's, without their extras."""
+        expression = filters.equals("library", library) if library is not None else ""
+        for row in self._scan(expression, [*FIXED_FIELDS]):
+            yield from_entity(row[KEY], row)
+
+    def count(self) -> int:
+        """Number of images; what was deleted a moment ago does not count."""
+        answer = self._loaded_call(
+            lambda client: client.query(
+                self.name,
+                filter="",
+                output_fields=["count(*)"],
+                consistency_level="Strong",
+                timeout=self._timeout,
+            )
+        )
+        return int(answer[0]["count(*)"])
+
+    def drop(self) -> None:
+        """Remove the collection with all its images' entries; the files stay."""
+        if not self.exists():
+            raise self._missing()
+        self._call(lambda client: client.drop_collection(self.name, timeout=self._timeout))
+
+    def _delete(self, ids: list[int], client: MilvusClient) -> None:
+        client.delete(self.name, ids=ids, timeout=self._timeout)
+
+    def _create(self, client: MilvusClient, model: ModelRecord) -> None:
+        params = MilvusClient.prepare_index_params()
+        # Milvus Lite reads build parameters only under the key "params"; servers take both.
+        params.add_index(
+            EMBEDDING,
+            index_type=self.index.index_type,
+            metric_type=METRIC_TYPE,
+            params={"params": self.index.build()},
+        )
+        client.create_collection(
+            self.name,
+            schema=build_schema(model.dim),
+            index_params=params,
+            properties=model_properties(model),
+            consistency_level="Session",
+            timeout=self._timeout,
+        )
+
+    def _scan(self, expression: str, fields: list[str]) -> Iterator[dict[str, Any]]:
+        iterator = self._loaded_call(
+            lambda client: client.query_iterator(
+                self.name,
+                batch_size=SCAN_BATCH,
+                filter=expression,
+                output_fields=fields,
+                consistency_level="Strong",
+            )
+        )
+        try:
+            while batch := self._call(lambda _: iterator.next()):
+                yield from batch
+        finally:
+            iterator.close()
+
+    def _get(self, ids: Sequence[int], fields: list[str]) -> list[dict[str, Any]]:
+        if not ids:
+            return []
+        found: list[dict[str, Any]] = self._loaded_call(
+            lambda client: client.get(
+                self.name,
+                ids=list(ids),
+                output_fields=fields,
+                consistency_level="Strong",
+                timeout=self._timeout,
+            )
+        )
+        return found
+
+    def _loaded_call(self, operation: Callable[[MilvusClient], Any]) -> Any:
+        """Milvus reads only collections that are loaded; one opens released after a restart."""
+
+        def loaded(client: MilvusClient) -> Any:
+            if self._loaded_by is not client:
+                if not client.has_collection(self.name, timeout=self._timeout):
+                    raise self._missing()
+                client.load_collection(self.name, timeout=max(self._timeout, 60.0))
+                self._loaded_by = client
+            return operation(client)
+
+        return self._call(loaded)
+
+    def _call(self, operation: Callable[[MilvusClient], Any]) -> Any:
+        return self._connection.call(operation)
+
+    @property
+    def _timeout(self) -> float:
+        return self._connection.timeout
+
+    def _missing(self) -> CollectionMissing:
+        return CollectionMissing(f"nothing is indexed in {self.address}; run: index-folder FOLDER")

@@ -1,0 +1,73 @@
+"""A connection that finds its way back: to a server, or to a shared Milvus Lite file."""
+
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from pymilvus import MilvusClient
+
+from milvus.errors import StoreUnavailable, translated
+from milvus.lite import is_lite, lite_address, release
+
+T = TypeVar("T")
+
+
+class Connection:
+    """Opens on first use, and again after the other side went away.
+
+    ``uri`` is a file (Milvus Lite) or a server's address. ``timeout`` is in seconds.
+    """
+
+    def __init__(
+        self, uri: str, *, token: str = "", db_name: str = "", timeout: float = 10.0
+    ) -> None:
+        self.uri = uri
+        self.is_lite = is_lite(uri)
+        self.timeout = timeout
+        self._token = token
+        self._db_name = db_name
+        self._client: MilvusClient | None = None
+        self._lock = threading.Lock()
+        # pymilvus logs a traceback before it raises; the error itself is told by whoever catches.
+        logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
+
+    def call(self, operation: Callable[[MilvusClient], T]) -> T:
+        """Run an operation that may safely run twice; once more after a lost connection.
+
+        Raises StoreError.
+        """
+        try:
+            return self._once(operation)
+        except StoreUnavailable:
+            if not self.is_lite:
+                raise
+            # The process that served the file has left: open it here.
+            self._forget()
+            return self._once(operation)
+
+    def close(self) -> None:
+        """Let go of the server, and of the file if it is served from here."""
+        self._forget()
+        if self.is_lite:
+            release(Path(self.uri))
+
+    def _once(self, operation: Callable[[MilvusClient], T]) -> T:
+        with translated(self.uri):
+            return operation(self._connected())
+
+    def _connected(self) -> MilvusClient:
+        with self._lock:
+            if self._client is None:
+                address = lite_address(Path(self.uri)) if self.is_lite else self.uri
+                self._client = MilvusClient(
+                    address, token=self._token, db_name=self._db_name, timeout=self.timeout
+                )
+            return self._client
+
+    def _forget(self) -> None:
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()

@@ -1,0 +1,102 @@
+"""What can go wrong with the store, and the one place where Milvus's exceptions become ours.
+
+    StoreError
+    ├── StoreUnavailable     no answer from the address; may work when tried again
+    ├── StoreRefused         the server wants another token, or does not allow this
+    ├── StoreUnwritable      the file cannot be made, opened or written (permissions, disk)
+    ├── StoreLocked          another program holds the file and does not share it
+    ├── CollectionMissing    nothing has been indexed yet
+    └── ModelMismatch        the collection was made by another model
+
+Every message says what to do next, in one line.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import grpc
+from pymilvus.exceptions import MilvusException
+
+
+class StoreError(Exception):
+    """Base of everything that is wrong with the store."""
+
+
+class StoreUnavailable(StoreError):
+    """The store does not answer."""
+
+
+class StoreRefused(StoreError):
+    """The server knows us not, or does not let us."""
+
+
+class StoreUnwritable(StoreError):
+    """The local file cannot be made, opened or written."""
+
+
+class StoreLocked(StoreError):
+    """Another program holds the local file."""
+
+
+class CollectionMissing(StoreError):
+    """The collection does not exist: nothing was indexed."""
+
+
+class ModelMismatch(StoreError):
+    """The collection holds embeddings of another model."""
+
+
+_UNAVAILABLE = (
+    "fail connecting",
+    "failed to connect",
+    "connection refused",
+    "deadline exceeded",
+    "unavailable",
+    "should create connection",
+    "illegal uri",
+    "socket closed",
+    "not ready",
+    "retry run out",
+    "retried",
+    "timeout",
+)
+_REFUSED = ("auth", "permission", "privilege", "unauthenticated")
+_MISSING = ("collection not found", "can't find collection", "not exist", "collectionnotfound")
+_UNWRITABLE = ("read-only", "permission denied", "no space left", "disk quota")
+
+
+def translate(error: BaseException, address: str) -> StoreError:
+    """Our error for one of pymilvus's or gRPC's."""
+    # A message may spread over lines; the first says it.
+    message = str(getattr(error, "message", None) or error).strip() or type(error).__name__
+    line = message.splitlines()[0][:200]
+    lower = f"{line} {error!r}".lower()
+    if any(words in lower for words in _UNWRITABLE):
+        return StoreUnwritable(f"the store {address} cannot be written: {line}")
+    if any(words in lower for words in _MISSING):
+        return CollectionMissing(f"nothing is indexed in {address}; run: index-folder FOLDER")
+    if any(words in lower for words in _REFUSED):
+        return StoreRefused(
+            f"Milvus at {address} refuses access ({line}); check --milvus-token and --milvus-db"
+        )
+    if isinstance(error, grpc.RpcError) or any(words in lower for words in _UNAVAILABLE):
+        return StoreUnavailable(
+            f"no answer from Milvus at {address}; start it, or give another --milvus-uri"
+        )
+    return StoreError(f"Milvus at {address}: {line}")
+
+
+@contextmanager
+def translated(address: str) -> Iterator[None]:
+    """Raise ours in place of what pymilvus and gRPC raise."""
+    try:
+        yield
+    except (MilvusException, grpc.RpcError, grpc.FutureTimeoutError) as error:
+        raise translate(error, address) from error
+    except OSError as error:
+        raise StoreUnwritable(f"the store {address}: {error.strerror or error}") from error
+    except ValueError as error:
+        # gRPC's word for a channel that was closed under a call in flight.
+        if "closed channel" in str(error).lower():
+            raise StoreUnavailable(f"the connection to {address} was closed; try again") from error
+        raise

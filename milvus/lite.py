@@ -1,0 +1,147 @@
+"""Milvus Lite, shared: the first program that opens a file serves it to the others.
+
+Milvus Lite runs inside one process, on a loopback port, and locks its file. So the process that
+holds the lock writes its port beside the file; another one that finds the file locked connects
+there. When the holder leaves, whoever asks next opens the file itself.
+"""
+
+import atexit
+import contextlib
+import os
+import socket
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from milvus.errors import StoreError, StoreLocked, StoreUnwritable
+
+# A holder writes its port as soon as it has recovered the file, which takes seconds when large.
+WAIT_FOR_HOLDER_S = 10.0
+_held: dict[Path, tuple[object, object, str]] = {}
+_lock = threading.Lock()
+
+
+def is_lite(uri: str) -> bool:
+    """Whether an address is a local file rather than a server."""
+    return urlsplit(uri).scheme not in ("http", "https", "tcp", "grpc", "unix")
+
+
+def lite_address(path: Path) -> str:
+    """The address of the server of a Milvus Lite file, started here unless another has it.
+
+    Raises StoreUnwritable or StoreLocked.
+    """
+    path = path.absolute()
+    deadline = time.monotonic() + WAIT_FOR_HOLDER_S
+    while True:
+        with _lock:
+            if path in _held:
+                return _held[path][2]
+            if _open(path):
+                return _held[path][2]
+        address = _published(path)
+        if address and _answers(address):
+            return address
+        if time.monotonic() > deadline:
+            raise StoreLocked(
+                f"{path} is in use by another program that does not share it; "
+                "stop that program, or give another --milvus-uri"
+            )
+        time.sleep(0.1)
+
+
+def release(path: Path) -> None:
+    """Stop serving a file, if this process does; what was written is safe on the disk."""
+    with _lock:
+        held = _held.pop(path.absolute(), None)
+    if held is None:
+        return
+    server, database, _ = held
+    _endpoint_file(path.absolute()).unlink(missing_ok=True)
+    server.stop(grace=2).wait(2)  # type: ignore[attr-defined]
+    database.close()  # type: ignore[attr-defined]
+
+
+@contextlib.contextmanager
+def without_clustering_warnings() -> Iterator[None]:
+    """Drop the line that FAISS prints, from C, when k-means gets few rows for its cells.
+
+    It means nothing here: with as many cells as a search reads, results are exact however the
+    rows fall into them. Whatever else is printed meanwhile is passed on afterwards.
+    """
+    with tempfile.TemporaryFile() as caught:
+        saved = os.dup(2)
+        os.dup2(caught.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+            caught.seek(0)
+            for line in caught.read().decode(errors="replace").splitlines():
+                if not line.startswith("WARNING clustering"):
+                    sys.stderr.write(line + "\n")
+
+
+def _open(path: Path) -> bool:
+    """Open and serve a file; False where another process holds it."""
+    from milvus_lite.adapter.grpc.server import start_server_in_thread
+    from milvus_lite.exceptions import DataDirLockedError
+
+    if path.is_file():
+        raise StoreUnwritable(
+            f"{path} is no Milvus Lite store (one of this version is a folder); "
+            "give another --milvus-uri"
+        )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        server, database, port = start_server_in_thread(str(path), "127.0.0.1", 0)
+    except DataDirLockedError:
+        return False
+    except OSError as error:
+        raise StoreUnwritable(
+            f"the store {path} cannot be opened: {error.strerror or error}; "
+            "give another --data-dir or --milvus-uri"
+        ) from error
+    except Exception as error:  # what a damaged file makes the engine raise is not foreseeable
+        raise StoreError(
+            f"the store {path} cannot be read ({type(error).__name__}: {error}); it was left as "
+            "it is: move it away and index again, or give another --milvus-uri"
+        ) from error
+    address = f"http://127.0.0.1:{port}"
+    _held[path] = (server, database, address)
+    atexit.register(release, path)
+    with contextlib.suppress(OSError):  # without it the file is only not shared
+        _publish(path, address)
+    return True
+
+
+def _endpoint_file(path: Path) -> Path:
+    return path.with_name(path.name + ".endpoint")
+
+
+def _publish(path: Path, address: str) -> None:
+    final = _endpoint_file(path)
+    partial = final.with_name(f"{final.name}.{os.getpid()}")
+    partial.write_text(address, encoding="ascii")
+    partial.replace(final)
+
+
+def _published(path: Path) -> str | None:
+    try:
+        return _endpoint_file(path).read_text(encoding="ascii").strip() or None
+    except OSError:
+        return None
+
+
+def _answers(address: str) -> bool:
+    parts = urlsplit(address)
+    try:
+        with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=1):
+            return True
+    except OSError:
+        return False

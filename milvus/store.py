@@ -1,0 +1,42 @@
+"""What an image store is, for everything that uses one."""
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from milvus.entities import Embedding, ImageRow, Match, ModelRecord
+
+
+class ImageStore(Protocol):
+    """Images with their embeddings. All methods raise StoreError."""
+
+    def prepare(self, model: ModelRecord) -> None:
+        """Make the collection for this model, or check that it is this model's."""
+
+    def model(self) -> ModelRecord:
+        """The model of the collection; raises CollectionMissing before anything is indexed."""
+
+    def upsert(self, rows: Sequence[ImageRow], embeddings: Sequence[Embedding]) -> None:
+        """Write images; one that is there already is replaced."""
+
+    def delete(self, ids: Sequence[int]) -> None:
+        """Remove images."""
+
+    def flush(self) -> None:
+        """Seal what was written, so that it is searched through the index. Once at the end."""
+
+    def search(
+        self, embedding: Embedding, top_k: int, categories: Sequence[str] = ()
+    ) -> list[Match]:
+        """The ``top_k`` images of highest cosine similarity, best first."""
+
+    def get(self, ids: Sequence[int]) -> list[ImageRow]:
+        """The images of these ids, as far as they are there, in no certain order."""
+
+    def embeddings(self, ids: Sequence[int]) -> dict[int, Embedding]:
+        """Stored embeddings by id."""
+
+    def rows(self, library: str | None = None) -> Iterator[ImageRow]:
+        """All images, or those of one library, in no certain order."""
+
+    def count(self) -> int:
+        """Number of images."""

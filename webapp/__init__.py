@@ -1,0 +1,1 @@
+"""Search: the page, the HTTP API and the terminal command, over one SearchService."""

@@ -1,0 +1,22 @@
+"""What can go wrong with a request; messages are shown to people as they are.
+
+RequestError
+├── BadQuery       the query cannot be answered as it is
+└── ImageGone      no such picture, or its file went away or changed since it was indexed
+"""
+
+
+class RequestError(Exception):
+    """Base of what a visitor can do wrong."""
+
+
+class BadQuery(RequestError):
+    """The query is empty, too long or out of range."""
+
+
+class ImageGone(RequestError):
+    """The picture cannot be shown."""
+
+
+class CannotListen(Exception):
+    """The server cannot be started at its address; no visitor ever sees this one."""

@@ -1,0 +1,130 @@
+"""Listen, say where, and serve until Ctrl+C."""
+
+import os
+import socket
+import sys
+import threading
+
+import uvicorn
+
+from configs.settings import ServerSettings
+from embeddings.errors import EncoderError
+from milvus.errors import CollectionMissing, StoreError
+from webapp.api import build_api
+from webapp.auth import BasicAuth
+from webapp.errors import CannotListen
+from webapp.media import Thumbnails
+from webapp.search import SearchService
+
+ALL_ADDRESSES = "0.0.0.0"
+# Pages hold a stream open, which would keep the server from ending.
+SHUTDOWN_S = 2
+
+
+def listen(settings: ServerSettings) -> socket.socket:
+    """A listening socket. Raises CannotListen with the reason."""
+    host = ALL_ADDRESSES if settings.lan else settings.host
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, settings.port))
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        raise CannotListen(
+            f"cannot listen on {host} port {settings.port}: "
+            f"{(error.strerror or str(error)).lower()}; give another --port or --host"
+        ) from error
+    return listener
+
+
+def serve(
+    service: SearchService,
+    thumbnails: Thumbnails,
+    listener: socket.socket,
+    settings: ServerSettings,
+    *,
+    index_type: str,
+    metric_type: str,
+    top_k: int,
+    max_query_chars: int,
+) -> None:
+    """Serve page and API on a socket until Ctrl+C."""
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    from webapp.ui import build_page, mount_page
+
+    app = build_api(
+        service,
+        thumbnails,
+        index_type=index_type,
+        metric_type=metric_type,
+        default_top_k=top_k,
+        max_query_chars=max_query_chars,
+    )
+    mount_page(app, build_page(service, top_k, max_query_chars))
+    guarded = BasicAuth(app, settings.auth.get_secret_value()) if settings.auth else app
+    config = uvicorn.Config(
+        guarded, log_level="warning", timeout_graceful_shutdown=SHUTDOWN_S, access_log=False
+    )
+    threading.Thread(target=_warm_up, args=(service,), name="warm-up", daemon=True).start()
+    _announce(listener, settings)
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def _announce(listener: socket.socket, settings: ServerSettings) -> None:
+    host, port = listener.getsockname()[:2]
+    shown = "127.0.0.1" if host == ALL_ADDRESSES else host
+    shown = f"[{shown}]" if ":" in shown else shown
+    _say(f"serving on http://{shown}:{port} (Ctrl+C ends)")
+    if settings.lan:
+        _say(f"for others on this network: http://{lan_address()}:{port}")
+    if settings.share:
+        _say(f"public link: {_public_link(shown, port)}")
+    if (settings.lan or settings.share) and not settings.auth:
+        _say("anyone who has that address can see these pictures; --auth user:password guards them")
+
+
+def lan_address() -> str:
+    """This machine's address on the local network; nothing is sent to find it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # reserved for documentation, RFC 5737
+            return str(probe.getsockname()[0])
+        except OSError:
+            return socket.gethostname()
+
+
+def _public_link(host: str, port: int) -> str:
+    import secrets
+
+    from gradio.networking import setup_tunnel
+
+    try:
+        return setup_tunnel(
+            host,
+            port,
+            share_token=secrets.token_urlsafe(32),
+            share_server_address=None,
+            share_server_tls_certificate=None,
+        )
+    except Exception as error:  # Gradio raises whatever its tunnel's parts raise
+        raise CannotListen(
+            f"Gradio's public link could not be made ({str(error).splitlines()[0]}); "
+            "go on without --share"
+        ) from error
+
+
+def _warm_up(service: SearchService) -> None:
+    """Load the model behind the page; what fails is told to whoever searches."""
+    try:
+        service.warm_up()
+    except CollectionMissing:
+        return
+    except (StoreError, EncoderError) as error:
+        _say(f"image-search: {error}")
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()

@@ -1,0 +1,94 @@
+"""The page: Gradio Blocks over a SearchService. Only this module and serving import gradio."""
+
+from functools import partial
+from pathlib import Path
+
+import gradio as gr
+from fastapi import FastAPI
+
+from embeddings.errors import EncoderError
+from milvus.errors import CollectionMissing, StoreError
+from webapp.errors import BadQuery
+from webapp.presenters import error_html, result_html, welcome_html
+from webapp.query import Query
+from webapp.search import SearchService
+
+TITLE = "Text-image search"
+CSS = Path(__file__).parent / "assets" / "page.css"
+# Searches that run at once; Gradio's own default is one.
+CONCURRENCY = 8
+# The system's own fonts: a theme's usual ones are fetched from another host.
+THEME = gr.themes.Base(
+    primary_hue="orange",
+    neutral_hue="stone",
+    radius_size="lg",
+    font=["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"],
+    font_mono=["ui-monospace", "Consolas", "monospace"],
+)
+
+
+def show_results(service: SearchService, top_k: int, max_chars: int, text: str) -> str:
+    """Answer the search box: the grid, or what is the matter."""
+    try:
+        result = service.search(Query(text, top_k, max_chars=max_chars))
+        return result_html(result, service.count())
+    except (BadQuery, StoreError, EncoderError) as error:
+        return error_html(error)
+
+
+def show_welcome(service: SearchService) -> str:
+    """What a visitor sees before the first search."""
+    try:
+        count = service.count()
+    except (CollectionMissing, StoreError) as error:
+        return error_html(error)
+    return welcome_html(count)
+
+
+def build_page(service: SearchService, top_k: int, max_chars: int) -> gr.Blocks:
+    """The search page."""
+    page: gr.Blocks
+    with gr.Blocks(title=TITLE, analytics_enabled=False) as page:
+        gr.HTML(f"<header><h1>{TITLE}</h1></header>", elem_id="masthead")
+        with gr.Row(elem_id="search-row"):
+            text = gr.Textbox(
+                label="Search your pictures",
+                placeholder="Type a few words, such as: red apples on a table",
+                autofocus=True,
+                max_lines=1,
+                show_label=False,
+                container=False,
+                scale=8,
+                min_width=0,
+                elem_id="query",
+            )
+            button = gr.Button("Search", variant="primary", scale=1, min_width=96, elem_id="go")
+        results = gr.HTML(elem_id="results")
+        gr.on(
+            [text.submit, button.click],
+            partial(show_results, service, top_k, max_chars),
+            text,
+            results,
+            api_name="search",
+            show_progress="minimal",
+            concurrency_limit=CONCURRENCY,
+        )
+        page.load(partial(show_welcome, service), None, results, api_name="welcome")
+    return page
+
+
+def mount_page(app: FastAPI, page: gr.Blocks, root_path: str | None = None) -> FastAPI:
+    """Serve the page at ``/`` beside the application's own routes."""
+    mounted: FastAPI = gr.mount_gradio_app(
+        app,
+        page,
+        path="/",
+        root_path=root_path,
+        theme=THEME,
+        css_paths=[CSS],
+        footer_links=[],
+        run_history=False,
+        ssr_mode=False,
+        show_error=True,
+    )
+    return mounted
