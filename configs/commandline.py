@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import logging
 import sys
+import warnings
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -84,6 +85,8 @@ def quiet_libraries() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     for name in ("grpc", "pymilvus", "milvus_lite", "httpx", "httpx2", "huggingface_hub", "PIL"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    # Pillow warns of oddities in files; a file that matters is named in the report.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def _leave(program: str, error: Exception, code: int) -> NoReturn:

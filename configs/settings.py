@@ -63,7 +63,7 @@ class MilvusSettings(_Group):
     uri: str | None = Field(
         None,
         min_length=1,
-        description="file (Milvus Lite) or address (http://host:19530); default: DATA_DIR/milvus.db",
+        description="file (Milvus Lite) or http://HOST:PORT; default: DATA_DIR/milvus.db",
     )
     token: SecretStr | None = Field(
         None, description="user:password or API key of a Milvus server; better in the environment"

@@ -15,7 +15,7 @@ WHITE = (255, 255, 255)
 
 # Formats that a photo folder holds. Pillow can open some more (EPS, PDF, fonts…) with code that
 # was written for trusted files; naming the list keeps those away from what people drop in.
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 
 _RESAMPLING = {
     "bicubic": Image.Resampling.BICUBIC,
@@ -76,6 +76,7 @@ def open_image(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Image.Im
     # Pillow's own limit is one number for the whole process; ours is checked below, before any
     # pixel is decoded, and names the option that changes it.
     Image.MAX_IMAGE_PIXELS = None
+    Image.init()  # loads all of Pillow's plugins, once; it starts with a few
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             pixels = image.width * image.height

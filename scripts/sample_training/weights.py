@@ -21,6 +21,7 @@ def save(model: CLIP, folder: Path) -> None:
     weights = folder / "open_clip_model.safetensors"
     part = weights.with_suffix(".part")
     save_file({name: _compact(name, value) for name, value in model.state_dict().items()}, part)
+    part.chmod(0o644)  # safetensors lets only its writer read
     part.replace(weights)
     config = folder / "open_clip_config.json"
     part = config.with_suffix(".part")

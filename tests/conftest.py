@@ -1,0 +1,88 @@
+"""What all tests share: fakes, pictures made on the fly, and the rule about skipped tests."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fakes import FakeEncoder, MemoryStore
+from PIL import Image
+
+ROOT = Path(__file__).parent.parent
+PHOTOS = Path(os.environ.get("TEST_PHOTOS", ROOT.parent / "shared" / "photos")) / "grocery"
+MUST_RUN_ALL = bool(os.environ.get("REQUIRE_ALL_TESTS"))
+BIN = Path(sys.executable).parent
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_SKIPPED] = []
+
+
+_SKIPPED = pytest.StashKey[list[str]]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    report = yield
+    # A clone without the real photos may leave out their tests, and no others.
+    excused = item.get_closest_marker("photos") is not None and not PHOTOS.is_dir()
+    if report.skipped and not hasattr(report, "wasxfail") and not excused:
+        item.config.stash[_SKIPPED].append(item.nodeid)
+    return report
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    if MUST_RUN_ALL and session.config.stash[_SKIPPED]:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    skipped = terminalreporter.config.stash[_SKIPPED]
+    if MUST_RUN_ALL and skipped:
+        terminalreporter.section("tests that must run and did not", red=True)
+        for name in skipped:
+            terminalreporter.line(name)
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No setting of the person who runs the tests reaches them, and none of their data."""
+    for name in list(os.environ):
+        if name.upper().startswith("IMAGE_SEARCH_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("IMAGE_SEARCH_DATA_DIR", str(tmp_path / "data"))
+
+
+@pytest.fixture
+def photos() -> Path:
+    """The folder of real grocery photos."""
+    if not PHOTOS.is_dir():
+        pytest.skip(f"no real photos at {PHOTOS}")
+    return PHOTOS
+
+
+@pytest.fixture
+def encoder() -> FakeEncoder:
+    return FakeEncoder()
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    return MemoryStore()
+
+
+@pytest.fixture
+def paint(tmp_path: Path) -> Callable[..., Path]:
+    """Write a picture of one colour, with a little of its name in it so that no two are equal."""
+
+    def write(name: str, colour: str = "red", size: tuple[int, int] = (40, 30)) -> Path:
+        path = tmp_path / "library" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image = Image.new("RGB", size, colour)
+        image.putpixel((0, 0), tuple(np.frombuffer(name.encode()[-3:].rjust(3), np.uint8).tolist()))
+        image.save(path)
+        return path
+
+    return write
