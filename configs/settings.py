@@ -80,6 +80,11 @@ class MilvusSettings(_Group):
     )
     timeout: float = Field(10.0, gt=0, description="seconds to wait for the store before giving up")
 
+    @property
+    def secret_token(self) -> str:
+        """The token in plain text, to hand to Milvus and nobody else; empty without one."""
+        return self.token.get_secret_value() if self.token else ""
+
 
 class IndexingSettings(_Group):
     """How a folder is indexed."""

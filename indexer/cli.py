@@ -69,10 +69,9 @@ def _index(folders: Sequence[Path], settings: Settings) -> "IndexReport":
     from milvus.connection import Connection
 
     roots = list(dict.fromkeys(check_root(folder) for folder in folders))
-    token = settings.milvus.token
     connection = Connection(
         settings.milvus_uri,
-        token=token.get_secret_value() if token else "",
+        token=settings.milvus.secret_token,
         db_name=settings.milvus.db_name,
         timeout=settings.milvus.timeout,
     )

@@ -1,7 +1,6 @@
 """What all tests share: fakes, pictures made on the fly, and the rule about skipped tests."""
 
 import os
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,11 +8,9 @@ import numpy as np
 import pytest
 from fakes import FakeEncoder, MemoryStore
 from PIL import Image
+from support import PHOTOS
 
-ROOT = Path(__file__).parent.parent
-PHOTOS = Path(os.environ.get("TEST_PHOTOS", ROOT.parent / "shared" / "photos")) / "grocery"
 MUST_RUN_ALL = bool(os.environ.get("REQUIRE_ALL_TESTS"))
-BIN = Path(sys.executable).parent
 
 
 def pytest_configure(config: pytest.Config) -> None:

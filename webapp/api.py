@@ -32,7 +32,10 @@ def build_api(
     max_query_chars: int,
 ) -> FastAPI:
     """The application with all routes but the page's."""
-    app = FastAPI(title="text-image-search", docs_url="/api/docs", openapi_url="/api/openapi.json")
+    # FastAPI's own documentation pages load their script from another host.
+    app = FastAPI(
+        title="text-image-search", openapi_url="/api/openapi.json", docs_url=None, redoc_url=None
+    )
     _answer_errors_as_json(app)
 
     @app.get("/healthz")

@@ -1,6 +1,7 @@
 """The command ``image-search``: reads settings, builds the parts, runs, prints, exits."""
 
 import argparse
+import contextlib
 import json
 import sys
 from collections.abc import Sequence
@@ -85,10 +86,9 @@ def _store(settings: Settings) -> "MilvusCollection":
     from milvus.collection import MilvusCollection
     from milvus.connection import Connection
 
-    token = settings.milvus.token
     connection = Connection(
         settings.milvus_uri,
-        token=token.get_secret_value() if token else "",
+        token=settings.milvus.secret_token,
         db_name=settings.milvus.db_name,
         timeout=settings.milvus.timeout,
     )
@@ -121,7 +121,7 @@ def _serve(settings: Settings) -> int:
     listener = listen(settings.server)
     store = _store(settings)
     store.exists()  # a store that cannot be opened is told before the page is
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         serve(
             _service(settings, store),
             Thumbnails(settings.thumbnails_dir, settings.indexing.max_pixels),
@@ -132,8 +132,7 @@ def _serve(settings: Settings) -> int:
             top_k=settings.search.top_k,
             max_query_chars=settings.search.max_query_chars,
         )
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
+    print("stopped", file=sys.stderr)
     return DONE
 
 

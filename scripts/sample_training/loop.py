@@ -29,7 +29,7 @@ class Recipe:
     """of as many photos as there are"""
     seed: int = 0
     photos_per_batch: int = 72
-    drawings_per_batch: int = 32
+    drawings_per_batch: int = 40
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
     warm_up: float = 0.04

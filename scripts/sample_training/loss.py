@@ -41,13 +41,16 @@ def contrast(similarity: Tensor, scale: Tensor, truth: Tensor, levels: list[Leve
     """The loss of a batch.
 
     `similarity` and `truth` are `(pictures, texts)`, the cosine and whether the text is true;
-    `levels` has one entry per text. Each level is a choice of its own for a picture; every text
-    chooses among all pictures.
+    `levels` has one entry per text. Each level is a choice of its own, both for a picture among
+    its texts and for its texts among the pictures: else the many captions would outvote the few
+    categories.
     """
     logits = similarity * scale
-    loss = TEXT_TO_IMAGE * spread(logits.T, truth.T, 0.0)
+    loss = logits.new_zeros(())
     for level, weight in WEIGHTS.items():
         columns = [i for i, name in enumerate(levels) if name is level]
         if columns:
-            loss = loss + weight * spread(logits[:, columns], truth[:, columns], SMOOTHING)
+            among, right = logits[:, columns], truth[:, columns]
+            loss = loss + weight * spread(among, right, SMOOTHING)
+            loss = loss + weight * TEXT_TO_IMAGE * spread(among.T, right.T, 0.0)
     return loss

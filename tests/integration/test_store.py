@@ -1,0 +1,195 @@
+"""One contract for both kinds of store: Milvus Lite and a Milvus server."""
+
+import numpy as np
+import pytest
+
+from embeddings.encoder import Embeddings
+from milvus.collection import MilvusCollection
+from milvus.connection import Connection
+from milvus.entities import ImageRow, ModelRecord, image_id
+from milvus.errors import (
+    CollectionMissing,
+    ModelMismatch,
+    StoreError,
+    StoreUnavailable,
+    StoreUnwritable,
+)
+
+DIM = 768
+RECORD = ModelRecord("model/a", DIM, "model", "a")
+HOSTILE = ['say "hi"', "it's", "back\\slash", "new\nline", '" or m_id >= 0 or "', "ü 🍋", "%s {x}"]
+
+
+def embeddings(count: int, seed: int = 0) -> Embeddings:
+    rows = np.random.default_rng(seed).normal(size=(count, DIM)).astype(np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def row(number: int, category: str = "a", library: str = "/l") -> ImageRow:
+    name = f"{category}/{number}.jpg"
+    return ImageRow(
+        m_id=image_id(library, name),
+        path=f"{library}/{name}",
+        library=library,
+        category=category,
+        mtime_ns=1_700_000_000_000_000_000 + number,
+        size=number,
+        content_hash=f"hash{number}",
+        width=640,
+        height=480,
+        extras={"caption": f"picture {number}"},
+    )
+
+
+@pytest.fixture
+def store(connection: Connection) -> MilvusCollection:
+    collection = MilvusCollection(connection)
+    collection.prepare(RECORD)
+    return collection
+
+
+@pytest.fixture
+def filled(store: MilvusCollection) -> tuple[MilvusCollection, list[ImageRow], Embeddings]:
+    rows = [row(n, "a" if n % 2 else "b") for n in range(120)]
+    vectors = embeddings(120)
+    for start in range(0, 120, 50):
+        store.upsert(rows[start : start + 50], list(vectors[start : start + 50]))
+    store.flush()
+    return store, rows, vectors
+
+
+def test_before_anything_is_indexed(connection: Connection) -> None:
+    store = MilvusCollection(connection)
+    assert not store.exists()
+    for ask in (store.model, store.count, store.drop, lambda: list(store.rows())):
+        with pytest.raises(CollectionMissing, match="run: index-folder FOLDER"):
+            ask()
+
+
+def test_the_collection_is_as_designed(store: MilvusCollection, connection: Connection) -> None:
+    described = connection.call(lambda client: client.describe_collection(store.name))
+    assert described["enable_dynamic_field"]
+    types = {field["name"]: field["type"].name for field in described["fields"]}
+    assert types == {
+        "m_id": "INT64",
+        "embedding": "FLOAT_VECTOR",
+        "path": "VARCHAR",
+        "library": "VARCHAR",
+        "category": "VARCHAR",
+        "mtime_ns": "INT64",
+        "size": "INT64",
+        "content_hash": "VARCHAR",
+        "width": "INT64",
+        "height": "INT64",
+    }
+    (name,) = connection.call(lambda client: client.list_indexes(store.name))
+    index = connection.call(lambda client: client.describe_index(store.name, name))
+    assert (index["index_type"], index["metric_type"]) == ("IVF_FLAT", "IP")
+
+
+def test_the_model_is_remembered_and_another_refused(store: MilvusCollection) -> None:
+    assert store.model() == RECORD
+    store.prepare(RECORD)
+    for other in (ModelRecord("model/b", DIM, "b", None), ModelRecord("model/a", 5, "model", "a")):
+        with pytest.raises(ModelMismatch, match="use --model model --pretrained a, or another"):
+            store.prepare(other)
+
+
+def test_every_picture_is_its_own_best_match(
+    filled: tuple[MilvusCollection, list[ImageRow], Embeddings],
+) -> None:
+    store, rows, vectors = filled
+    for number in (0, 7, 119):
+        matches = store.search(vectors[number], 16)
+        assert matches[0].row == rows[number]
+        assert matches[0].score == pytest.approx(1, abs=1e-5)
+        exact = np.sort(vectors @ vectors[number])[::-1][:16]
+        np.testing.assert_allclose([m.score for m in matches], exact, atol=1e-5)
+
+
+def test_search_in_categories(
+    filled: tuple[MilvusCollection, list[ImageRow], Embeddings],
+) -> None:
+    store, _, vectors = filled
+    assert {m.row.category for m in store.search(vectors[0], 100, ["a"])} == {"a"}
+    assert len(store.search(vectors[0], 100, ["a"])) == 60
+    for hostile in HOSTILE:
+        assert store.search(vectors[0], 100, [hostile]) == []
+
+
+def test_writing_twice_is_writing_once(
+    filled: tuple[MilvusCollection, list[ImageRow], Embeddings],
+) -> None:
+    store, rows, vectors = filled
+    store.upsert(rows[:50], list(vectors[:50]))
+    assert store.count() == 120
+    store.flush()
+    assert store.count() == 120
+    assert len(list(store.rows())) == 120
+
+
+def test_get_embeddings_rows_and_delete(
+    filled: tuple[MilvusCollection, list[ImageRow], Embeddings],
+) -> None:
+    store, rows, vectors = filled
+    keys = [rows[3].m_id, rows[4].m_id]
+    assert {r.path for r in store.get([*keys, 12345])} == {rows[3].path, rows[4].path}
+    assert store.get([]) == []
+    np.testing.assert_allclose(store.embeddings(keys)[rows[4].m_id], vectors[4], atol=1e-6)
+    store.delete(keys)
+    assert store.count() == 118
+    assert store.get(keys) == []
+    assert rows[3].m_id not in {match.row.m_id for match in store.search(vectors[3], 16)}
+
+
+def test_names_of_any_kind_come_back_as_they_were(store: MilvusCollection) -> None:
+    rows = [row(n, name, f"/lib {name}") for n, name in enumerate(HOSTILE)]
+    store.upsert(rows, list(embeddings(len(rows))))
+    for expected in rows:
+        (found,) = store.rows(expected.library)
+        assert (found.path, found.category) == (expected.path, expected.category)
+    assert list(store.rows('" or m_id >= 0 or library == "')) == []
+
+
+def test_more_rows_than_one_answer_holds(store: MilvusCollection) -> None:
+    rows = [row(n) for n in range(2500)]
+    vectors = embeddings(2500)
+    for start in range(0, 2500, 500):
+        store.upsert(rows[start : start + 500], list(vectors[start : start + 500]))
+    assert {r.m_id for r in store.rows("/l")} == {r.m_id for r in rows}
+    store.delete([r.m_id for r in rows[:1500]])
+    assert store.count() == 1000
+
+
+def test_a_new_connection_finds_everything(
+    filled: tuple[MilvusCollection, list[ImageRow], Embeddings], connection: Connection
+) -> None:
+    _, rows, vectors = filled
+    connection.close()
+    again = MilvusCollection(Connection(connection.uri, timeout=30))
+    assert again.count() == 120
+    assert again.search(vectors[9], 1)[0].row == rows[9]
+
+
+def test_drop(store: MilvusCollection) -> None:
+    store.drop()
+    assert not store.exists()
+    store.prepare(ModelRecord("model/b", 5, "b", None))
+    assert store.model().dim == 5
+
+
+def test_a_collection_of_another_program_is_left_alone(connection: Connection) -> None:
+    connection.call(lambda client: client.create_collection("images", dimension=4))
+    with pytest.raises(StoreError, match="was not made by this program"):
+        MilvusCollection(connection).prepare(RECORD)
+
+
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:9", "http://nosuch.invalid:19530"])
+def test_an_address_without_milvus_is_told_soon(uri: str) -> None:
+    with pytest.raises(StoreUnavailable, match=f"no answer from Milvus at {uri}; start it"):
+        MilvusCollection(Connection(uri, timeout=5)).exists()
+
+
+def test_a_place_that_cannot_be_written_is_told() -> None:
+    with pytest.raises(StoreUnwritable, match="give another --data-dir"):
+        MilvusCollection(Connection("/proc/nowhere/milvus.db")).exists()

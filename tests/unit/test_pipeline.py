@@ -1,0 +1,233 @@
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fakes import FakeEncoder, MemoryStore
+
+from indexer.errors import NothingFound
+from indexer.pipeline import PipelineOptions, index_library
+from indexer.report import IndexReport, total
+from indexer.scan import Skipped
+
+Paint = Callable[..., Path]
+
+
+class Library:
+    """A folder of painted pictures, indexed into a store in memory."""
+
+    def __init__(self, root: Path, store: MemoryStore, encoder: FakeEncoder) -> None:
+        self.root = root
+        self.store = store
+        self.encoder = encoder
+
+    def index(
+        self, on_progress: Callable[[IndexReport], None] = lambda report: None
+    ) -> IndexReport:
+        options = PipelineOptions(encode_batch=4, write_batch=50)
+        return index_library(self.root, self.store, lambda: self.encoder, options, on_progress)
+
+    def held(self) -> dict[str, str]:
+        """Category by path below the root, as the store has it."""
+        rows = self.store.rows()
+        return {str(Path(row.path).relative_to(self.root)): row.category for row in rows}
+
+
+@pytest.fixture
+def library(paint: Paint, store: MemoryStore, encoder: FakeEncoder) -> Library:
+    first = paint("red/a.png")
+    paint("green/b.png", "green")
+    paint("green/c.png", "lime")
+    return Library(first.parent.parent, store, encoder)
+
+
+def counts(report: IndexReport) -> dict[str, int]:
+    names = ("found", "added", "updated", "moved", "removed", "unchanged")
+    return {name: getattr(report, name) for name in names if getattr(report, name)}
+
+
+def test_everything_is_indexed_and_flushed_once(library: Library) -> None:
+    report = library.index()
+    assert counts(report) == {"found": 3, "added": 3}
+    assert library.held() == {"red/a.png": "red", "green/b.png": "green", "green/c.png": "green"}
+    assert library.store.flushes == 1
+    row = next(row for row in library.store.rows() if row.category == "red")
+    assert (row.width, row.height, row.library) == (40, 30, str(library.root))
+
+
+def test_a_second_run_adds_nothing_and_encodes_nothing(library: Library) -> None:
+    library.index()
+    before = dict(library.store.entities)
+    library.encoder.batches.clear()
+    assert counts(library.index()) == {"found": 3, "unchanged": 3}
+    assert library.encoder.batches == []
+    assert library.store.flushes == 1
+    assert library.store.entities.keys() == before.keys()
+
+
+def test_batches_of_the_encoder_and_of_the_store(library: Library, paint: Paint) -> None:
+    for number in range(120):
+        paint(f"many/{number:03}.png", "blue", (20 + number, 30))
+    library.index()
+    assert library.store.writes == [50, 50, 23]
+    assert library.encoder.batches == [4] * 30 + [3]
+
+
+def test_changed_files_are_replaced(library: Library, paint: Paint) -> None:
+    library.index()
+    paint("red/a.png", "blue", (50, 50))
+    report = library.index()
+    assert counts(report) == {"found": 3, "updated": 1, "unchanged": 2}
+    row = next(row for row in library.store.rows() if row.category == "red")
+    assert (row.width, row.height) == (50, 50)
+    assert len(library.held()) == 3
+
+
+def test_touched_files_are_read_once_more_and_then_left_alone(library: Library) -> None:
+    library.index()
+    library.encoder.batches.clear()
+    os.utime(library.root / "red/a.png")
+    assert counts(library.index()) == {"found": 3, "unchanged": 3}
+    assert library.store.writes[-1] == 1  # the new time was noted
+    writes = len(library.store.writes)
+    library.index()
+    assert len(library.store.writes) == writes
+    assert library.encoder.batches == []
+
+
+def test_moved_files_keep_their_embedding(library: Library) -> None:
+    library.index()
+    library.encoder.batches.clear()
+    (library.root / "new").mkdir()
+    (library.root / "red/a.png").rename(library.root / "new/renamed.png")
+    assert counts(library.index()) == {"found": 3, "moved": 1, "unchanged": 2}
+    assert library.held()["new/renamed.png"] == "new"
+    assert "red/a.png" not in library.held()
+    assert library.encoder.batches == []
+
+
+def test_copies_share_an_embedding(library: Library) -> None:
+    library.index()
+    library.encoder.batches.clear()
+    shutil.copy(library.root / "red/a.png", library.root / "copy.png")
+    assert counts(library.index()) == {"found": 4, "added": 1, "unchanged": 3}
+    assert library.encoder.batches == []
+    assert library.held()["copy.png"] == ""
+
+
+def test_one_file_moved_to_two_places_is_moved_once(library: Library) -> None:
+    library.index()
+    for name in ("one.png", "two.png"):
+        shutil.copy(library.root / "red/a.png", library.root / name)
+    (library.root / "red/a.png").unlink()
+    report = library.index()
+    assert counts(report) == {"found": 4, "added": 1, "moved": 1, "unchanged": 2}
+    assert len(library.held()) == 4
+
+
+def test_vanished_files_are_removed(library: Library) -> None:
+    library.index()
+    (library.root / "red/a.png").unlink()
+    assert counts(library.index()) == {"found": 2, "removed": 1, "unchanged": 2}
+    assert sorted(library.held()) == ["green/b.png", "green/c.png"]
+
+
+def test_an_empty_folder_removes_nothing(library: Library) -> None:
+    library.index()
+    for folder in ("red", "green"):
+        shutil.rmtree(library.root / folder)
+    with pytest.raises(NothingFound, match="no picture in"):
+        library.index()
+    assert len(library.held()) == 3
+
+
+@pytest.mark.parametrize("bytes_", [b"", b"no picture"])
+def test_a_bad_file_is_named_and_stops_nothing(library: Library, bytes_: bytes) -> None:
+    (library.root / "red/bad.jpg").write_bytes(bytes_)
+    report = library.index()
+    assert counts(report) == {"found": 4, "added": 3}
+    assert [Path(s.path).name for s in report.skipped] == ["bad.jpg"]
+    assert "bad.jpg" in report.as_text()
+
+
+def test_a_picture_that_was_overwritten_with_rubbish_is_no_longer_found(library: Library) -> None:
+    library.index()
+    (library.root / "red/a.png").write_bytes(b"rubbish")
+    report = library.index()
+    assert (report.removed, len(report.skipped)) == (1, 1)
+    assert "red/a.png" not in library.held()
+
+
+def test_places_that_cannot_be_listed_keep_their_pictures(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.index()
+    real = os.scandir
+
+    def denied(path: str) -> object:
+        if str(path).endswith("/red"):
+            raise PermissionError(13, "Permission denied")
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", denied)
+    report = library.index()
+    assert report.removed == 0
+    assert [s.reason for s in report.skipped] == ["cannot be listed: Permission denied"]
+    assert "red/a.png" in library.held()
+
+
+def test_libraries_live_side_by_side(library: Library, tmp_path: Path) -> None:
+    library.index()
+    other = tmp_path / "other"
+    shutil.copytree(library.root, other)
+    index_library(other, library.store, lambda: library.encoder, PipelineOptions())
+    assert library.store.count() == 6
+    shutil.rmtree(other / "red")
+    index_library(other, library.store, lambda: library.encoder, PipelineOptions())
+    assert library.store.count() == 5
+
+
+def test_ctrl_c_keeps_what_is_done_and_the_next_run_completes_it(
+    library: Library, paint: Paint
+) -> None:
+    for number in range(30):
+        paint(f"many/{number:03}.png", "blue", (20 + number, 30))
+
+    def stop(report: IndexReport) -> None:
+        if report.added == 8:
+            raise KeyboardInterrupt
+
+    report = library.index(stop)
+    assert report.interrupted
+    assert "stopped early" in report.as_text()
+    assert 8 <= library.store.count() < 33
+    assert library.store.flushes == 1
+    library.index()
+    assert len(library.held()) == 33
+
+
+def test_an_error_of_the_store_ends_the_run(library: Library) -> None:
+    def refuse(rows: object, embeddings: object) -> None:
+        raise ConnectionError("the store went away")
+
+    library.store.upsert = refuse  # type: ignore[method-assign]
+    with pytest.raises(ConnectionError, match="went away"):
+        library.index()
+
+
+def test_the_report_as_json_and_the_sum_of_two() -> None:
+    one = IndexReport(found=2, added=1, skipped=[Skipped("/a\udcff\n", "why")], seconds=1.0)
+    both = total([one, IndexReport(found=1, unchanged=1, model_id="m", interrupted=True)])
+    assert both.as_json() == {
+        "found": 3,
+        "added": 1,
+        "updated": 0,
+        "moved": 0,
+        "removed": 0,
+        "unchanged": 1,
+        "skipped": [{"path": "/a\\udcff\\n", "reason": "why"}],
+        "seconds": 1.0,
+        "model_id": "m",
+        "interrupted": True,
+    }
