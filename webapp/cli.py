@@ -114,13 +114,17 @@ def _service(settings: Settings, store: "MilvusCollection") -> "SearchService":
 
 
 def _serve(settings: Settings) -> int:
+    from milvus.errors import StoreUnavailable
     from milvus.index_params import METRIC_TYPE
     from webapp.media import Thumbnails
     from webapp.serving import listen, serve
 
     listener = listen(settings.server)
     store = _store(settings)
-    store.exists()  # a store that cannot be opened is told before the page is
+    try:
+        store.exists()  # a file that cannot be opened is told before the page is
+    except StoreUnavailable as error:  # a server may come back: the page says so meanwhile
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
     with contextlib.suppress(KeyboardInterrupt):
         serve(
             _service(settings, store),

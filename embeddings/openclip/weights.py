@@ -12,14 +12,15 @@ import open_clip
 import torch
 from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
 from huggingface_hub import try_to_load_from_cache as cached_file
+from huggingface_hub.errors import EntryNotFoundError
 from open_clip.constants import HF_SAFE_WEIGHTS_NAME
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from embeddings.errors import UnknownModel, WeightsNotFound, WeightsUnusable
 
-# Time to reach the model hub at all. The download itself may take as long as it needs.
-HUB_TIMEOUT_S = 8.0
+# Time to reach the model hub at all, tried twice by its library. The download itself may take as
+# long as it needs.
+HUB_TIMEOUT_S = 4.0
 SUFFIXES = (".pt", ".pth", ".bin", ".ckpt", ".safetensors")
 # Entries of OpenAI's archives that describe the model and are no weights.
 NOT_WEIGHTS = ("input_resolution", "context_length", "vocab_size")
@@ -86,9 +87,10 @@ def read_state_dict(path: Path) -> tuple[StateDict, bool]:
             f"{path} is not a plain weights file: it holds Python objects that could run code, "
             "and is refused; use a safetensors file"
         ) from error
-    except (SafetensorError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except Exception as error:  # what torch's readers raise on a damaged file is not foreseeable
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise WeightsUnusable(
-            f"{path} is not a readable weights file ({str(error).splitlines()[0][:120]}); "
+            f"{path} is not a readable weights file ({reason[:120]}); "
             "fetch it again, or use a safetensors file"
         ) from error
     if isinstance(loaded, dict) and isinstance(loaded.get("state_dict"), dict):
@@ -135,8 +137,11 @@ def _from_hub(
             # retries for minutes.
             get_hf_file_metadata(hf_hub_url(repository, candidate), timeout=HUB_TIMEOUT_S)
             return Path(hf_hub_download(repository, candidate))
+        except EntryNotFoundError:
+            reason = "the hub does not have it"
         except Exception as error:  # any failure to fetch has the same remedy: a local file
             reason = f"{type(error).__name__}: {str(error).splitlines()[0][:100]}"
+            break
     raise WeightsNotFound(
         _not_found(
             architecture, tag, [f"{candidates[0]} of {repository}", *names], models_dir, reason

@@ -1,0 +1,81 @@
+"""The real commands, a real library, a real browser."""
+
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+from support import BIN, ROOT, run
+
+READY = re.compile(r"serving on (http://\S+)")
+START_S = 120
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The drawn sample library, with a seed that nothing was trained on."""
+    folder = tmp_path_factory.mktemp("drawn") / "library"
+    program = ROOT / "scripts" / "make_sample_library.py"
+    arguments = [str(folder), "--seed", "20261121", "--per-category", "30"]
+    subprocess.run([sys.executable, program, *arguments], check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def indexed(library: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder in which the sample library is indexed."""
+    data = tmp_path_factory.mktemp("indexed") / "data"
+    ran = run("index-folder", library, "--model", "sample", data=data)
+    assert ran.code == 0, ran.err
+    return data
+
+
+@pytest.fixture(scope="session")
+def serve() -> Iterator[Callable[..., str]]:
+    """Start ``image-search serve`` on a free port; its address. All are stopped at the end."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def start(data: Path, *options: str) -> str:
+        process = subprocess.Popen(
+            [BIN / "image-search", "serve", "--port", "0", *options],
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "IMAGE_SEARCH_DATA_DIR": str(data)},
+        )
+        processes.append(process)
+        timer = threading.Timer(START_S, process.kill)
+        timer.start()
+        assert process.stderr is not None
+        printed = ""
+        for line in process.stderr:
+            printed += line
+            if ready := READY.search(line):
+                timer.cancel()
+                return ready[1]
+        raise AssertionError(f"the server did not start: {printed}")
+
+    yield start
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.wait(30)
+        assert process.stderr is not None
+        process.stderr.close()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A real headless Chromium: the system's where CHROMIUM names one, else Playwright's own."""
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(
+            executable_path=os.environ.get("CHROMIUM") or None,
+            # Root, as in containers, has no sandbox. The rest keeps Chromium from calling home.
+            args=["--no-sandbox", "--disable-background-networking", "--disable-component-update"],
+        )
+        yield launched
+        launched.close()
