@@ -64,6 +64,9 @@ def build_page(service: SearchService, top_k: int, max_chars: int) -> gr.Blocks:
             )
             button = gr.Button("Search", variant="primary", scale=1, min_width=96, elem_id="go")
         results = gr.HTML(elem_id="results")
+        # A place of its own: an answer to a quick first search may come before this one, and must
+        # not be written over. The style sheet hides it as soon as there are results.
+        welcome = gr.HTML(elem_id="welcome")
         gr.on(
             [text.submit, button.click],
             partial(show_results, service, top_k, max_chars),
@@ -73,7 +76,7 @@ def build_page(service: SearchService, top_k: int, max_chars: int) -> gr.Blocks:
             show_progress="minimal",
             concurrency_limit=CONCURRENCY,
         )
-        page.load(partial(show_welcome, service), None, results, api_name="welcome")
+        page.load(partial(show_welcome, service), None, welcome, api_name="welcome")
     return page
 
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -70,10 +71,10 @@ def serve() -> Iterator[Callable[..., str]]:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """A real headless Chromium: the system's where CHROMIUM names one, else Playwright's own."""
+    """A real headless Chromium: the system's where there is one, else Playwright's own."""
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(
-            executable_path=os.environ.get("CHROMIUM") or None,
+            executable_path=os.environ.get("CHROMIUM") or shutil.which("chromium"),
             # Root, as in containers, has no sandbox. The rest keeps Chromium from calling home.
             args=["--no-sandbox", "--disable-background-networking", "--disable-component-update"],
         )
