@@ -231,4 +231,4 @@ class MilvusCollection:
         return self._connection.timeout
 
     def _missing(self) -> CollectionMissing:
-        return CollectionMissing(f"nothing is indexed in {self.address}; run: index-folder FOLDER")
+        return CollectionMissing.at(self.address)

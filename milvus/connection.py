@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from pymilvus import MilvusClient
 
-from milvus.errors import StoreUnavailable, translated
+from milvus.errors import CollectionMissing, StoreUnavailable, translated
 from milvus.lite import is_lite, lite_address, release
 
 T = TypeVar("T")
@@ -17,17 +17,26 @@ T = TypeVar("T")
 class Connection:
     """Opens on first use, and again after the other side went away.
 
-    ``uri`` is a file (Milvus Lite) or a server's address. ``timeout`` is in seconds.
+    ``uri`` is a file (Milvus Lite) or a server's address. ``timeout`` is in seconds. With
+    ``create=False`` a file that is not there is not made: reading from it raises
+    CollectionMissing until somebody has indexed into it.
     """
 
     def __init__(
-        self, uri: str, *, token: str = "", db_name: str = "", timeout: float = 10.0
+        self,
+        uri: str,
+        *,
+        token: str = "",
+        db_name: str = "",
+        timeout: float = 10.0,
+        create: bool = True,
     ) -> None:
         self.uri = uri
         self.is_lite = is_lite(uri)
         self.timeout = timeout
         self._token = token
         self._db_name = db_name
+        self._create = create
         self._client: MilvusClient | None = None
         self._lock = threading.Lock()
         # pymilvus logs a traceback before it raises; the error itself is told by whoever catches.
@@ -60,6 +69,8 @@ class Connection:
     def _connected(self) -> MilvusClient:
         with self._lock:
             if self._client is None:
+                if self.is_lite and not self._create and not Path(self.uri).exists():
+                    raise CollectionMissing.at(self.uri)
                 address = lite_address(Path(self.uri)) if self.is_lite else self.uri
                 self._client = MilvusClient(
                     address, token=self._token, db_name=self._db_name, timeout=self.timeout

@@ -41,6 +41,11 @@ class StoreLocked(StoreError):
 class CollectionMissing(StoreError):
     """The collection does not exist: nothing was indexed."""
 
+    @classmethod
+    def at(cls, address: str) -> "CollectionMissing":
+        """The error for a store, with what to do."""
+        return cls(f"nothing is indexed in {address}; run: index-folder FOLDER")
+
 
 class ModelMismatch(StoreError):
     """The collection holds embeddings of another model."""
@@ -60,7 +65,7 @@ _UNAVAILABLE = (
     "retried",
     "timeout",
 )
-_REFUSED = ("auth", "permission", "privilege", "unauthenticated")
+_REFUSED = ("auth check", "unauthenticated", "authenticat", "permission deny", "privilege")
 _MISSING = ("collection not found", "can't find collection", "not exist", "collectionnotfound")
 _UNWRITABLE = ("read-only", "permission denied", "no space left", "disk quota")
 
@@ -74,12 +79,13 @@ def translate(error: BaseException, address: str) -> StoreError:
     if any(words in lower for words in _UNWRITABLE):
         return StoreUnwritable(f"the store {address} cannot be written: {line}")
     if any(words in lower for words in _MISSING):
-        return CollectionMissing(f"nothing is indexed in {address}; run: index-folder FOLDER")
+        return CollectionMissing.at(address)
     if any(words in lower for words in _REFUSED):
         return StoreRefused(
             f"Milvus at {address} refuses access ({line}); check --milvus-token and --milvus-db"
         )
-    if isinstance(error, grpc.RpcError) or any(words in lower for words in _UNAVAILABLE):
+    lost = isinstance(error, grpc.RpcError | ConnectionError)
+    if lost or any(words in lower for words in _UNAVAILABLE):
         return StoreUnavailable(
             f"no answer from Milvus at {address}; start it, or give another --milvus-uri"
         )
@@ -92,6 +98,8 @@ def translated(address: str) -> Iterator[None]:
     try:
         yield
     except (MilvusException, grpc.RpcError, grpc.FutureTimeoutError) as error:
+        raise translate(error, address) from error
+    except ConnectionError as error:
         raise translate(error, address) from error
     except OSError as error:
         raise StoreUnwritable(f"the store {address}: {error.strerror or error}") from error

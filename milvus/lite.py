@@ -8,6 +8,7 @@ there. When the holder leaves, whoever asks next opens the file itself.
 import atexit
 import contextlib
 import os
+import re
 import socket
 import sys
 import tempfile
@@ -26,7 +27,12 @@ _lock = threading.Lock()
 
 
 def is_lite(uri: str) -> bool:
-    """Whether an address is a local file rather than a server."""
+    """Whether an address is a local file rather than a server.
+
+    Raises StoreError for ``host:port``, which is meant as a server and would make a file.
+    """
+    if re.fullmatch(r"[\w.-]+:\d+", uri):
+        raise StoreError(f"{uri} is neither a file nor a full address; write http://{uri}")
     return urlsplit(uri).scheme not in ("http", "https", "tcp", "grpc", "unix")
 
 

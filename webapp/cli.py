@@ -91,6 +91,7 @@ def _store(settings: Settings) -> "MilvusCollection":
         token=settings.milvus.secret_token,
         db_name=settings.milvus.db_name,
         timeout=settings.milvus.timeout,
+        create=False,  # a search in the wrong place should not leave a store there
     )
     return MilvusCollection(connection, settings.milvus.collection)
 
@@ -114,7 +115,7 @@ def _service(settings: Settings, store: "MilvusCollection") -> "SearchService":
 
 
 def _serve(settings: Settings) -> int:
-    from milvus.errors import StoreUnavailable
+    from milvus.errors import CollectionMissing, StoreUnavailable
     from milvus.index_params import METRIC_TYPE
     from webapp.media import Thumbnails
     from webapp.serving import listen, serve
@@ -123,6 +124,8 @@ def _serve(settings: Settings) -> int:
     store = _store(settings)
     try:
         store.exists()  # a file that cannot be opened is told before the page is
+    except CollectionMissing:  # the page says how to index
+        pass
     except StoreUnavailable as error:  # a server may come back: the page says so meanwhile
         print(f"{PROGRAM}: {error}", file=sys.stderr)
     with contextlib.suppress(KeyboardInterrupt):

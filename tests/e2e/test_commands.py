@@ -83,6 +83,13 @@ def test_a_changing_folder(some: Path, data: Path) -> None:
     assert stats["categories"] == {"": 1, "apple": 7, "lemon": 3}
 
 
+def test_reading_makes_no_store(data: Path) -> None:
+    for command in (["search", "lemon"], ["stats"], ["drop", "--yes"]):
+        ran = run("image-search", *command, data=data)
+        assert (ran.code, "nothing is indexed in" in ran.line) == (1, True)
+    assert not data.exists()
+
+
 def test_bad_folders(some: Path, data: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     cases: list[tuple[Path, int, str]] = [

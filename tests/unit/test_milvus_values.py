@@ -1,5 +1,7 @@
+import pytest
+
 from milvus.entities import ImageRow, ModelRecord, image_id
-from milvus.errors import CollectionMissing, StoreRefused, StoreUnavailable, translate
+from milvus.errors import CollectionMissing, StoreError, StoreRefused, StoreUnavailable, translate
 from milvus.filters import all_of, equals, one_of, quoted
 from milvus.lite import is_lite
 from milvus.schema import from_entity, model_properties, model_record, to_entity
@@ -38,6 +40,8 @@ def test_files_and_addresses_are_told_apart() -> None:
     assert is_lite("C:/data/milvus.db")
     assert not is_lite("http://localhost:19530")
     assert not is_lite("https://milvus.example")
+    with pytest.raises(StoreError, match="write http://localhost:19530"):
+        is_lite("localhost:19530")
 
 
 def test_milvus_messages_become_our_errors() -> None:
