@@ -93,6 +93,11 @@ class IndexingSettings(_Group):
     decode_threads: int | None = Field(
         None, ge=1, le=256, description="threads that open pictures; default: one for each core"
     )
+    keep_missing: bool = Field(
+        False,
+        description="keep pictures searchable whose file is gone",
+        json_schema_extra=_option("--keep-missing"),
+    )
     max_pixels: int = Field(
         200_000_000, ge=1, description="pictures with more pixels than this are skipped"
     )
@@ -184,6 +189,16 @@ class Settings(BaseSettings):
     def models_dir(self) -> Path:
         """Folder in which weights files are looked for."""
         return self.data_dir / "models"
+
+    @property
+    def snapshots_dir(self) -> Path:
+        """Folder of the indexer's snapshots."""
+        return self.data_dir / "snapshots"
+
+    @property
+    def locks_dir(self) -> Path:
+        """Folder of the files that make writers to a server take turns."""
+        return self.data_dir / "locks"
 
     @property
     def thumbnails_dir(self) -> Path:

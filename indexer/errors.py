@@ -2,7 +2,8 @@
 
 IndexingError
 ├── NotAFolder      the path does not exist, or is no folder
-└── NothingFound    the folder holds no pictures; what was indexed of it stays
+├── NothingFound    the folder holds no pictures; what was indexed of it stays
+└── CannotLock      the lock file beside the store cannot be made
 """
 
 
@@ -16,3 +17,7 @@ class NotAFolder(IndexingError):
 
 class NothingFound(IndexingError):
     """There is no picture in the folder."""
+
+
+class CannotLock(IndexingError):
+    """Writers cannot take turns, because the lock file cannot be made."""

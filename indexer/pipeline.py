@@ -16,9 +16,10 @@ from indexer.errors import NothingFound
 from indexer.prepare import Prepared, Unreadable, prepare
 from indexer.report import IndexReport
 from indexer.scan import SUFFIXES, FoundFile, Skipped, scan
+from indexer.snapshot import Snapshots
 from indexer.sync import Change, LibraryState
 from indexer.writer import BatchWriter
-from milvus.entities import ImageRow
+from milvus.entities import Embedding, ImageRow
 from milvus.errors import CollectionMissing
 from milvus.store import ImageStore
 
@@ -33,6 +34,8 @@ class PipelineOptions:
     """Entities in one write."""
     decode_threads: int = 2
     max_pixels: int = 200_000_000
+    keep_missing: bool = False
+    """Whether pictures stay searchable whose file is gone."""
 
 
 def index_library(
@@ -41,18 +44,20 @@ def index_library(
     load_encoder: Callable[[], Encoder],
     options: PipelineOptions,
     on_progress: Callable[[IndexReport], None] = lambda report: None,
+    snapshots: Snapshots | None = None,
 ) -> IndexReport:
     """Make the store hold exactly the pictures below ``root``, and tell what was done.
 
     ``root`` is what ``check_root`` returned. ``load_encoder`` is called when the first picture
     must be encoded, and must have prepared the collection. ``on_progress`` gets the report as it
-    grows. Ctrl+C ends the run after the batch at hand; the report then says so.
+    grows. ``snapshots`` makes a run over an unchanged library quick. Ctrl+C ends the run after
+    the batch at hand; the report then says so.
 
     Raises NothingFound (and removes nothing), StoreError or EncoderError. Files that cannot be
     read raise nothing; they are in ``report.skipped``.
     """
     start = time.monotonic()
-    run = _Run(root, store, load_encoder, options, on_progress)
+    run = _Run(root, store, load_encoder, options, on_progress, snapshots)
     try:
         run.work()
     finally:
@@ -75,6 +80,7 @@ class _Run:
         load_encoder: Callable[[], Encoder],
         options: PipelineOptions,
         on_progress: Callable[[IndexReport], None],
+        snapshots: Snapshots | None,
     ) -> None:
         self.report = IndexReport()
         self._root = root
@@ -82,7 +88,11 @@ class _Run:
         self._load_encoder = load_encoder
         self._options = options
         self._on_progress = on_progress
-        self._state = LibraryState(str(root), _stored_rows(store, str(root)))
+        self._library = str(root)
+        self._snapshots = snapshots
+        known = snapshots.load(self._library, _token(store, self._library)) if snapshots else None
+        self._state = LibraryState(self._library, known, lambda: _stored_rows(store, self._library))
+        self._marked = False
         self._batch: list[Prepared] = []
 
     def work(self) -> None:
@@ -99,8 +109,10 @@ class _Run:
                 f"no picture in {self._root} (looked for {' '.join(sorted(SUFFIXES))}); "
                 "nothing was changed"
             )
-        if self._writer.wrote or self.report.removed:
+        if self._marked:
             self._store.flush()
+        if not self.report.interrupted:
+            self._take_snapshot()
 
     def _prepared(self) -> Iterator[Prepared | Unreadable]:
         """Walk, and decode what must be looked at, up to a bounded number of files ahead."""
@@ -133,6 +145,7 @@ class _Run:
             elif self._state.see(item) is Change.UNCHANGED:
                 self._count(Change.UNCHANGED)
             else:
+                self._state.rows()  # threads are about to ask it for content that is known
                 yield item
 
     def _take(self, result: Prepared | Unreadable) -> None:
@@ -157,7 +170,7 @@ class _Run:
             return
         change = self._state.change_of(result.file, source)
         row = self._row(replace(result, width=source.width, height=source.height))
-        self._writer.put([row], [found[source.m_id]])
+        self._write([row], [found[source.m_id]])
         self._count(change)
 
     def _encode(self) -> None:
@@ -166,10 +179,22 @@ class _Run:
             return
         images = [result.image for result in batch if result.image is not None]
         embeddings = self._load_encoder().encode_images(images)
-        self._writer.put([self._row(result) for result in batch], list(embeddings))
+        changes = [self._state.see(result.file) for result in batch]
+        self._write([self._row(result) for result in batch], list(embeddings))
         self.report.encoded += len(batch)
-        for result in batch:
-            self._count(self._state.see(result.file))
+        for change in changes:
+            self._count(change)
+
+    def _write(self, rows: list[ImageRow], embeddings: list[Embedding]) -> None:
+        self._mark()
+        self._writer.put(rows, embeddings)
+        self._state.known.update({row.m_id: (row.size, row.mtime_ns) for row in rows})
+
+    def _mark(self) -> None:
+        """Before the first change: what a snapshot says of this library is no longer so."""
+        if not self._marked:
+            self._marked = True
+            self._store.set_token(self._library, "")
 
     def _row(self, result: Prepared) -> ImageRow:
         file = result.file
@@ -188,11 +213,23 @@ class _Run:
     def _remove_vanished(self) -> None:
         # Written first: a moved picture's old row is the only holder of its embedding.
         self._writer.finish()
-        if self.report.found:
-            gone = self._state.vanished()
+        if not self.report.found:
+            return
+        gone = self._state.vanished()
+        moved = self._state.moved_from()
+        if self._options.keep_missing:
+            gone = [key for key in gone if key in moved]
+        if gone:
+            self._mark()
             self._store.delete(gone)
-            # A moved picture's old place is among them, and was counted as moved.
-            self.report.removed = len(gone) - self.report.moved
+        for key in gone:
+            self._state.known.pop(key, None)
+        self.report.removed = len(set(gone) - moved)
+
+    def _take_snapshot(self) -> None:
+        if self._snapshots and (self._marked or not self._state.came_from_snapshot):
+            token = self._snapshots.save(self._library, self._state.known)
+            self._store.set_token(self._library, token)
 
     def _skip(self, skipped: Skipped) -> None:
         self.report.skipped.append(skipped)
@@ -208,6 +245,13 @@ def _stored_rows(store: ImageStore, library: str) -> Iterator[ImageRow]:
         yield from store.rows(library)
     except CollectionMissing:
         return
+
+
+def _token(store: ImageStore, library: str) -> str | None:
+    try:
+        return store.token(library)
+    except CollectionMissing:
+        return None
 
 
 def _nothing(content_hash: str) -> bool:

@@ -11,6 +11,10 @@ from embeddings.errors import ImageError
 from embeddings.images import ImageTransform, open_image
 from indexer.scan import FoundFile
 
+# How much larger than the model's square a JPEG is decoded. At 1 it is fastest and the embedding
+# moves; at 2 its cosine to open_clip's own stays above 0.999 on photos (a test holds it).
+DETAIL = 2
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -56,9 +60,9 @@ def prepare(
     if is_known(content_hash):
         return Prepared(file, content_hash, None)
     try:
-        image = open_image(data, max_pixels=max_pixels)
-        width, height = image.size
-        return Prepared(file, content_hash, transform(image), width, height)
+        opened = open_image(data, max_pixels=max_pixels, at_least=DETAIL * min(transform.size))
+        image = transform(opened.image)
+        return Prepared(file, content_hash, image, opened.width, opened.height)
     except ImageError as error:
         return Unreadable(file, str(error), is_damaged=True)
     except ValueError as error:  # a picture so thin that its scaled side has no pixel left

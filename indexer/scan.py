@@ -16,7 +16,7 @@ from indexer.errors import NotAFolder
 
 SUFFIXES = frozenset(
     f".{ending}"
-    for ending in "jpg jpeg jpe jfif mpo png webp gif bmp dib tif tiff avif".split()  # noqa: SIM905
+    for ending in "jpg jpeg jpe jfif mpo png webp gif bmp dib tif tiff avif heic heif hif".split()  # noqa: SIM905
 )
 IGNORED_FOLDERS = frozenset(
     ["__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found"]

@@ -5,10 +5,11 @@ read. Then the content's hash: what is stored under it already keeps its embeddi
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import StrEnum, auto
 
 from indexer.scan import FoundFile, Skipped
+from indexer.snapshot import Known
 from milvus.entities import ImageRow, image_id
 
 
@@ -22,15 +23,33 @@ class Change(StrEnum):
 
 
 class LibraryState:
-    """The rows of one library, read once, and which of their files were seen on this walk."""
+    """What is stored of one library, and which of its files were seen on this walk.
 
-    def __init__(self, library: str, rows: Iterable[ImageRow]) -> None:
+    ``known`` is a snapshot of it, if there is one; ``read_rows`` reads all rows, and is called
+    only where they are needed: without a snapshot, or when something is new, changed or gone.
+    """
+
+    def __init__(
+        self, library: str, known: Known | None, read_rows: Callable[[], Iterable[ImageRow]]
+    ) -> None:
         self.library = library
-        self._rows = {row.m_id: row for row in rows}
-        self._by_hash = {row.content_hash: row for row in self._rows.values()}
+        self.came_from_snapshot = known is not None
+        self._read_rows = read_rows
+        self._rows: dict[int, ImageRow] | None = None
+        self._by_hash: dict[str, ImageRow] = {}
+        if known is None:
+            known = {key: (row.size, row.mtime_ns) for key, row in self.rows().items()}
+        self.known = known
         self._seen: set[int] = set()
         self._hidden: list[str] = []
         self._moved: set[int] = set()
+
+    def rows(self) -> dict[int, ImageRow]:
+        """The library's rows as they were before this run, by key."""
+        if self._rows is None:
+            self._rows = {row.m_id: row for row in self._read_rows()}
+            self._by_hash = {row.content_hash: row for row in self._rows.values()}
+        return self._rows
 
     def id_of(self, file: FoundFile) -> int:
         """The primary key of a file."""
@@ -40,11 +59,10 @@ class LibraryState:
         """Note that a file is there, and say what it is by its metadata alone."""
         key = self.id_of(file)
         self._seen.add(key)
-        row = self._rows.get(key)
-        if row is None:
+        stored = self.known.get(key)
+        if stored is None:
             return Change.ADDED
-        same = row.size == file.size and row.mtime_ns == file.mtime_ns
-        return Change.UNCHANGED if same else Change.UPDATED
+        return Change.UNCHANGED if stored == (file.size, file.mtime_ns) else Change.UPDATED
 
     def see_skipped(self, skipped: Skipped) -> None:
         """Note a place that could not be looked into: what is stored of it stays."""
@@ -56,7 +74,7 @@ class LibraryState:
         self._seen.discard(self.id_of(file))
 
     def knows(self, content_hash: str) -> bool:
-        """Whether content is stored already. Safe in any thread: nothing changes it."""
+        """Whether content is stored already. Safe in any thread once ``rows`` was called."""
         return content_hash in self._by_hash
 
     def same_content(self, content_hash: str) -> ImageRow:
@@ -65,7 +83,7 @@ class LibraryState:
 
     def change_of(self, file: FoundFile, source: ImageRow) -> Change:
         """What a file with known content is: only touched, moved here, or a second copy."""
-        own = self._rows.get(self.id_of(file))
+        own = self.rows().get(self.id_of(file))
         if own is not None:
             touched = own.content_hash == source.content_hash
             return Change.UNCHANGED if touched else Change.UPDATED
@@ -76,12 +94,18 @@ class LibraryState:
 
     def vanished(self) -> list[int]:
         """Keys of rows whose file the walk did not find, in places that it could look into."""
+        if self.known.keys() <= self._seen:
+            return []
         return [
             key
-            for key, row in self._rows.items()
+            for key, row in self.rows().items()
             if key not in self._seen
             and not any(_is_below(row.path, place) for place in self._hidden)
         ]
+
+    def moved_from(self) -> set[int]:
+        """Keys of rows whose picture was found elsewhere."""
+        return set(self._moved)
 
 
 def _is_below(path: str, place: str) -> bool:

@@ -23,6 +23,7 @@ from milvus.schema import (
     model_properties,
     model_record,
     to_entity,
+    token_property,
 )
 
 # Rows that one step of a scan fetches. Milvus allows 16,384 in one answer.
@@ -74,10 +75,7 @@ class MilvusCollection:
         """The recorded model. Raises CollectionMissing, or StoreError for a foreign collection."""
         if not self.exists():
             raise self._missing()
-        described = self._call(
-            lambda client: client.describe_collection(self.name, timeout=self._timeout)
-        )
-        record = model_record(described.get("properties") or {})
+        record = model_record(self._properties())
         if record is None:
             raise StoreError(
                 f"collection {self.name!r} in {self.address} was not made by this program; "
@@ -153,11 +151,39 @@ class MilvusCollection:
         )
         return int(answer[0]["count(*)"])
 
+    def token(self, library: str) -> str | None:
+        """The word that ``set_token`` kept for a library."""
+        return self._properties().get(token_property(library)) or None
+
+    def set_token(self, library: str, token: str) -> None:
+        """Keep a word for a library among the collection's properties."""
+        properties = {token_property(library): token}
+        self._call(
+            lambda client: client.alter_collection_properties(
+                self.name, properties, timeout=self._timeout
+            )
+        )
+
+    def drop_library(self, library: str) -> int:
+        """Remove the entries of one library; their number."""
+        keys = [row.m_id for row in self.rows(library)]
+        if keys:
+            self.set_token(library, "")
+            self.delete(keys)
+            self.flush()
+        return len(keys)
+
     def drop(self) -> None:
         """Remove the collection with all its images' entries; the files stay."""
         if not self.exists():
             raise self._missing()
         self._call(lambda client: client.drop_collection(self.name, timeout=self._timeout))
+
+    def _properties(self) -> dict[str, str]:
+        described = self._call(
+            lambda client: client.describe_collection(self.name, timeout=self._timeout)
+        )
+        return dict(described.get("properties") or {})
 
     def _delete(self, ids: list[int], client: MilvusClient) -> None:
         client.delete(self.name, ids=ids, timeout=self._timeout)

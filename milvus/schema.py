@@ -1,6 +1,7 @@
 """The collection's fields, and entities to rows of it and back."""
 
 from collections.abc import Mapping
+from hashlib import blake2b
 from typing import Any
 
 from pymilvus import CollectionSchema, DataType, MilvusClient
@@ -67,6 +68,11 @@ def model_properties(record: ModelRecord) -> dict[str, str]:
         f"{_PROPERTY}model_name": record.name,
         f"{_PROPERTY}pretrained": record.pretrained or "",
     }
+
+
+def token_property(library: str) -> str:
+    """The collection's property that holds a library's token (see ``ImageStore.token``)."""
+    return f"{_PROPERTY}token.{blake2b(library.encode(), digest_size=8).hexdigest()}"
 
 
 def model_record(properties: Mapping[str, str]) -> ModelRecord | None:

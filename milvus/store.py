@@ -40,3 +40,9 @@ class ImageStore(Protocol):
 
     def count(self) -> int:
         """Number of images."""
+
+    def token(self, library: str) -> str | None:
+        """What ``set_token`` kept for a library; None where there is nothing."""
+
+    def set_token(self, library: str, token: str) -> None:
+        """Keep a word with the collection that names the state of a library's rows."""

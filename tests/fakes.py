@@ -48,6 +48,7 @@ class MemoryStore:
     record: ModelRecord | None = RECORD
     writes: list[int] = field(default_factory=list)
     flushes: int = 0
+    tokens: dict[str, str] = field(default_factory=dict)
 
     def prepare(self, model: ModelRecord) -> None:
         if self.record not in (None, model):
@@ -94,3 +95,10 @@ class MemoryStore:
     def count(self) -> int:
         self.model()
         return len(self.entities)
+
+    def token(self, library: str) -> str | None:
+        self.model()
+        return self.tokens.get(library) or None
+
+    def set_token(self, library: str, token: str) -> None:
+        self.tokens[library] = token

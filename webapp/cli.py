@@ -6,10 +6,12 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from configs.commandline import (
     DONE,
+    FAILED,
     WRONG_USAGE,
     OneLineParser,
     add_settings,
@@ -53,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             case "stats":
                 return _stats(settings, arguments.json)
             case _:
-                return _drop(settings, arguments.yes)
+                return _drop(settings, arguments.library, arguments.yes)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -74,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     stats.add_argument("--json", action="store_true", help="print JSON")
     add_settings(stats, "milvus")
     drop = commands.add_parser("drop", help="remove the index; the pictures stay")
+    drop.add_argument("--library", metavar="FOLDER", type=Path, help="only this library's entries")
     drop.add_argument("--yes", action="store_true", help="do not ask")
     add_settings(drop, "milvus")
     models = commands.add_parser("models", help="list the models that are known by name")
@@ -167,9 +170,13 @@ def _stats(settings: Settings, as_json: bool) -> int:
     return DONE
 
 
-def _drop(settings: Settings, yes: bool) -> int:
+def _drop(settings: Settings, library: Path | None, yes: bool) -> int:
     store = _store(settings)
-    count = store.count()
+    name = str(library.resolve()) if library else None
+    count = sum(1 for _ in store.rows(name)) if name else store.count()
+    if name and not count:
+        print(f"{PROGRAM}: nothing of {name} is indexed; image-search stats lists", file=sys.stderr)
+        return FAILED
     if not yes:
         if not sys.stdin.isatty():
             print(
@@ -180,7 +187,10 @@ def _drop(settings: Settings, yes: bool) -> int:
         if input(question).strip().lower() not in ("y", "yes"):
             print("nothing was changed", file=sys.stderr)
             return DONE
-    store.drop()
+    if name:
+        store.drop_library(name)
+    else:
+        store.drop()
     print(f"removed {count:,} pictures from the index; the files stay", file=sys.stderr)
     return DONE
 

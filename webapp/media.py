@@ -38,7 +38,9 @@ class Thumbnails:
 
     def _render(self, row: ImageRow) -> Image.Image:
         try:
-            image = open_image(original(row).read_bytes(), max_pixels=self._max_pixels)
+            image = open_image(
+                original(row).read_bytes(), max_pixels=self._max_pixels, at_least=THUMBNAIL_SIDE
+            ).image
         except (OSError, ImageError) as error:
             raise ImageGone(f"{row.path} cannot be shown: {error}") from error
         image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from embeddings.errors import ImageError
-from embeddings.images import ImageTransform, open_image, to_rgb
+from embeddings.images import ImageTransform, OpenedImage, open_image, to_rgb
 
 RED = (200, 30, 40)
 
@@ -23,9 +23,9 @@ def centre(image: Image.Image) -> np.ndarray:
     return np.asarray(image)[image.height // 2, image.width // 2].astype(int)
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF"])
 def test_formats(kind: str) -> None:
-    image = open_image(encoded(Image.new("RGB", (30, 20), RED), kind))
+    image = open_image(encoded(Image.new("RGB", (30, 20), RED), kind)).image
     assert (image.mode, image.size) == ("RGB", (30, 20))
     assert np.abs(centre(image) - RED).max() < 12
 
@@ -56,7 +56,7 @@ def test_modes_become_rgb(mode: str, colour: object, expected: tuple[int, int, i
 
 def test_sixteen_bit_png_is_scaled_and_not_clipped() -> None:
     ramp = np.linspace(0, 65535, 64).astype(np.uint16).reshape(8, 8)
-    image = open_image(encoded(Image.fromarray(ramp), "PNG"))
+    image = open_image(encoded(Image.fromarray(ramp), "PNG")).image
     grey = np.asarray(image)[..., 0].ravel()
     assert (grey[0], grey[-1]) == (0, 255)
     assert (np.diff(grey.astype(int)) > 0).all()
@@ -65,7 +65,11 @@ def test_sixteen_bit_png_is_scaled_and_not_clipped() -> None:
 def test_a_transparent_palette_turns_white() -> None:
     image = Image.new("P", (8, 8), 0)
     image.putpalette(list(RED) + [0] * 765)
-    assert centre(open_image(encoded(image, "PNG", transparency=0))).tolist() == [255, 255, 255]
+    assert centre(open_image(encoded(image, "PNG", transparency=0)).image).tolist() == [
+        255,
+        255,
+        255,
+    ]
 
 
 def test_exif_orientation_is_applied() -> None:
@@ -73,15 +77,28 @@ def test_exif_orientation_is_applied() -> None:
     image.paste((0, 0, 255), (0, 0, 10, 20))
     exif = Image.Exif()
     exif[0x0112] = 6  # turn by 90 degrees clockwise to see it upright
-    upright = open_image(encoded(image, "JPEG", exif=exif, quality=95))
-    assert upright.size == (20, 40)
+    opened = open_image(encoded(image, "JPEG", exif=exif, quality=95))
+    upright = opened.image
+    assert upright.size == (opened.width, opened.height) == (20, 40)
     assert np.asarray(upright)[3, 10, 2] > 200  # the left edge is now the top
 
 
 def test_the_first_frame_of_an_animation() -> None:
     frames = [Image.new("RGB", (8, 8), colour) for colour in ((255, 0, 0), (0, 0, 255))]
     data = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
-    assert centre(open_image(data)).tolist() == [255, 0, 0]
+    assert centre(open_image(data).image).tolist() == [255, 0, 0]
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_large_jpeg_is_decoded_at_a_fraction_and_knows_its_size(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(Image.effect_noise((1600, 1200), 90), "JPEG", exif=exif)
+    opened = open_image(data, at_least=300)
+    expected = ((400, 300), (1600, 1200)) if orientation == 1 else ((300, 400), (1200, 1600))
+    assert (opened.image.size, (opened.width, opened.height)) == expected
+    assert open_image(data, at_least=301).image.width > 400
+    assert open_image(data).image.size == expected[1]
 
 
 def _png_header(width: int, height: int) -> bytes:
@@ -111,7 +128,7 @@ def test_what_is_no_picture_has_a_reason(data: bytes, reason: str) -> None:
 
 def test_the_pixel_limit_can_be_set() -> None:
     data = encoded(Image.new("RGB", (30, 20)), "PNG")
-    assert open_image(data, max_pixels=600).size == (30, 20)
+    assert open_image(data, max_pixels=600).image.size == (30, 20)
     with pytest.raises(ImageError, match="limit of 599"):
         open_image(data, max_pixels=599)
 
@@ -142,8 +159,8 @@ def test_mutated_files_are_read_or_refused_and_nothing_else() -> None:
     assert 0 < read < 240
 
 
-def _is_read(attempt: Callable[[], Image.Image]) -> bool:
+def _is_read(attempt: Callable[[], OpenedImage]) -> bool:
     try:
-        return attempt().mode == "RGB"
+        return attempt().image.mode == "RGB"
     except ImageError:
         return False

@@ -10,6 +10,7 @@ from indexer.errors import NothingFound
 from indexer.pipeline import PipelineOptions, index_library
 from indexer.report import IndexReport, total
 from indexer.scan import Skipped
+from indexer.snapshot import Snapshots
 
 Paint = Callable[..., Path]
 
@@ -21,12 +22,17 @@ class Library:
         self.root = root
         self.store = store
         self.encoder = encoder
+        self.snapshots: Snapshots | None = None
 
     def index(
-        self, on_progress: Callable[[IndexReport], None] = lambda report: None
+        self,
+        on_progress: Callable[[IndexReport], None] = lambda report: None,
+        keep_missing: bool = False,
     ) -> IndexReport:
-        options = PipelineOptions(encode_batch=4, write_batch=50)
-        return index_library(self.root, self.store, lambda: self.encoder, options, on_progress)
+        options = PipelineOptions(encode_batch=4, write_batch=50, keep_missing=keep_missing)
+        return index_library(
+            self.root, self.store, lambda: self.encoder, options, on_progress, self.snapshots
+        )
 
     def held(self) -> dict[str, str]:
         """Category by path below the root, as the store has it."""
@@ -34,12 +40,21 @@ class Library:
         return {str(Path(row.path).relative_to(self.root)): row.category for row in rows}
 
 
-@pytest.fixture
-def library(paint: Paint, store: MemoryStore, encoder: FakeEncoder) -> Library:
+@pytest.fixture(params=["without a snapshot", "with a snapshot"])
+def library(
+    request: pytest.FixtureRequest,
+    paint: Paint,
+    store: MemoryStore,
+    encoder: FakeEncoder,
+    tmp_path: Path,
+) -> Library:
     first = paint("red/a.png")
     paint("green/b.png", "green")
     paint("green/c.png", "lime")
-    return Library(first.parent.parent, store, encoder)
+    library = Library(first.parent.parent, store, encoder)
+    if request.param == "with a snapshot":
+        library.snapshots = Snapshots(tmp_path / "snapshots", "store")
+    return library
 
 
 def counts(report: IndexReport) -> dict[str, int]:
@@ -131,6 +146,51 @@ def test_vanished_files_are_removed(library: Library) -> None:
     (library.root / "red/a.png").unlink()
     assert counts(library.index()) == {"found": 2, "removed": 1, "unchanged": 2}
     assert sorted(library.held()) == ["green/b.png", "green/c.png"]
+
+
+def test_vanished_files_are_kept_when_asked_and_removed_by_a_later_run(library: Library) -> None:
+    library.index()
+    (library.root / "red/a.png").unlink()
+    assert counts(library.index(keep_missing=True)) == {"found": 2, "unchanged": 2}
+    assert len(library.held()) == 3
+    assert counts(library.index()) == {"found": 2, "removed": 1, "unchanged": 2}
+    assert len(library.held()) == 2
+
+
+def test_an_unchanged_library_with_a_snapshot_reads_no_rows(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.snapshots = Snapshots(tmp_path / "snapshots", "store")
+    library.index()
+    library.index()
+
+    def refuse(self: object, library: str | None = None) -> None:
+        raise AssertionError("the rows were read")
+
+    monkeypatch.setattr(MemoryStore, "rows", refuse)
+    assert counts(library.index()) == {"found": 3, "unchanged": 3}
+
+
+@pytest.mark.parametrize("damage", ["other token", "truncated", "missing", "another store"])
+def test_a_snapshot_that_is_not_the_stores_is_passed_over(
+    library: Library, tmp_path: Path, damage: str
+) -> None:
+    library.snapshots = Snapshots(tmp_path / "snapshots", "store")
+    library.index()
+    (file,) = (tmp_path / "snapshots").iterdir()
+    if damage == "other token":
+        library.store.set_token(str(library.root), "")  # as a run that was killed leaves it
+        library.store.delete([next(iter(library.store.entities))])
+    elif damage == "truncated":
+        file.write_bytes(file.read_bytes()[:100])
+    elif damage == "missing":
+        file.unlink()
+    else:
+        library.snapshots = Snapshots(tmp_path / "snapshots", "other")
+    report = library.index()
+    assert report.added == (1 if damage == "other token" else 0)
+    assert len(library.held()) == 3
+    assert library.index().unchanged == 3
 
 
 def test_an_empty_folder_removes_nothing(library: Library) -> None:
