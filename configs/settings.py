@@ -48,11 +48,11 @@ class ModelSettings(_Group):
         description="number format of the encoder; auto takes the fastest that keeps its results",
         json_schema_extra=_option("--precision"),
     )
-    batch_size: int = Field(
-        16,
+    batch_size: int | None = Field(
+        None,
         ge=1,
         le=4096,
-        description="images that are encoded together",
+        description="images that are encoded together; default: what suits the device",
         json_schema_extra=_option("--batch-size"),
     )
 

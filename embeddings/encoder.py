@@ -28,6 +28,10 @@ class Encoder(Protocol):
         """Names model and weights; embeddings are comparable only where this is equal."""
 
     @property
+    def batch_size(self) -> int:
+        """How many images it takes best at once."""
+
+    @property
     def image_transform(self) -> ImageTransform:
         """What is done to a picture before the model sees it; safe to run in any thread."""
 

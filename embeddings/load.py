@@ -12,13 +12,14 @@ def load_encoder(
     models_dir: Path,
     device: str = "auto",
     precision: str = "auto",
-    batch_size: int = 16,
+    batch_size: int | None = None,
 ) -> Encoder:
     """Load a model with its weights, never with random ones.
 
     ``name`` and ``pretrained`` are open_clip's words, one of OpenAI's nine names, ``sample``, or
     (``pretrained``) a weights file. Weights that are given by tag are looked for in
-    ``models_dir`` and the usual caches, and fetched where there is a network.
+    ``models_dir`` and the usual caches, and fetched where there is a network. ``batch_size``
+    is found out where it is None.
 
     Raises EncoderError.
     """

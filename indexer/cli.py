@@ -121,7 +121,6 @@ def _index_each(
     from indexer.snapshot import Snapshots
 
     options = PipelineOptions(
-        encode_batch=settings.model.batch_size,
         write_batch=settings.indexing.write_batch,
         decode_threads=settings.indexing.decode_threads or os.cpu_count() or 2,
         max_pixels=settings.indexing.max_pixels,

@@ -5,13 +5,12 @@ bounded number of batches, so that memory stays flat however large the library i
 """
 
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from embeddings.encoder import Encoder
+from embeddings.encoder import Embeddings, Encoder
+from indexer.ahead import map_ahead
 from indexer.errors import NothingFound
 from indexer.prepare import Prepared, Unreadable, prepare
 from indexer.report import IndexReport
@@ -23,13 +22,15 @@ from milvus.entities import Embedding, ImageRow
 from milvus.errors import CollectionMissing
 from milvus.store import ImageStore
 
+# Pictures that may wait decoded for the encoder: two of a GPU's batches, a few hundred
+# kilobytes each.
+DECODED_AHEAD = 256
+
 
 @dataclass(frozen=True)
 class PipelineOptions:
     """Sizes of the pipeline's parts."""
 
-    encode_batch: int = 16
-    """Pictures that are encoded together."""
     write_batch: int = 50
     """Entities in one write."""
     decode_threads: int = 2
@@ -98,9 +99,7 @@ class _Run:
     def work(self) -> None:
         with BatchWriter(self._store, self._options.write_batch) as self._writer:
             try:
-                for result in self._prepared():
-                    self._take(result)
-                self._encode()
+                self._index()
                 self._remove_vanished()
             except KeyboardInterrupt:
                 self.report.interrupted = True
@@ -114,26 +113,29 @@ class _Run:
         if not self.report.interrupted:
             self._take_snapshot()
 
-    def _prepared(self) -> Iterator[Prepared | Unreadable]:
-        """Walk, and decode what must be looked at, up to a bounded number of files ahead."""
-        ahead: deque[Future[Prepared | Unreadable]] = deque()
-        # Enough that the threads have work while a batch is being encoded.
-        limit = 2 * self._options.encode_batch + self._options.decode_threads
-        threads = ThreadPoolExecutor(self._options.decode_threads, thread_name_prefix="decode")
-        try:
-            for file in self._to_read():
-                transform = self._load_encoder().image_transform
-                ahead.append(
-                    threads.submit(
-                        prepare, file, transform, self._state.knows, self._options.max_pixels
-                    )
-                )
-                if len(ahead) >= limit:
-                    yield ahead.popleft().result()
-            while ahead:
-                yield ahead.popleft().result()
-        finally:
-            threads.shutdown(wait=False, cancel_futures=True)
+    def _index(self) -> None:
+        """Chain the steps; all but the reading of folders and the counting run in threads."""
+        prepared = map_ahead(
+            self._prepare,
+            self._to_read(),
+            threads=self._options.decode_threads,
+            ahead=DECODED_AHEAD + self._options.decode_threads,
+            name="decode",
+        )
+        # One batch is encoded while the one before is handed on and the next waits.
+        encoded = map_ahead(
+            self._encode, self._batches(prepared), threads=1, ahead=2, name="encode"
+        )
+        for batch, embeddings in encoded:
+            self._hand_on(batch, embeddings)
+
+    def _prepare(self, file: FoundFile) -> Prepared | Unreadable:
+        transform = self._load_encoder().image_transform
+        return prepare(file, transform, self._state.knows, self._options.max_pixels)
+
+    def _encode(self, batch: list[Prepared]) -> tuple[list[Prepared], Embeddings]:
+        images = [result.image for result in batch if result.image is not None]
+        return batch, self._load_encoder().encode_images(images)
 
     def _to_read(self) -> Iterator[FoundFile]:
         """Files that are new or changed by their metadata."""
@@ -145,40 +147,43 @@ class _Run:
             elif self._state.see(item) is Change.UNCHANGED:
                 self._count(Change.UNCHANGED)
             else:
-                self._state.rows()  # threads are about to ask it for content that is known
+                # Threads are about to ask for both.
+                self._state.rows()
+                self._load_encoder()
                 yield item
 
-    def _take(self, result: Prepared | Unreadable) -> None:
-        if isinstance(result, Unreadable):
-            if result.vanished or result.is_damaged:
-                self._state.forget(result.file)
-            self._skip(Skipped(result.file.path, result.reason))
-        elif result.image is None:
-            self._keep_embedding(result)
-        else:
-            self._batch.append(result)
-            if len(self._batch) >= self._options.encode_batch:
-                self._encode()
+    def _batches(self, results: Iterable[Prepared | Unreadable]) -> Iterator[list[Prepared]]:
+        """Pictures to encode, as many as the encoder takes at once; the rest is dealt with."""
+        batch: list[Prepared] = []
+        for result in results:
+            if isinstance(result, Unreadable):
+                if result.vanished or result.is_damaged:
+                    self._state.forget(result.file)
+                self._skip(Skipped(result.file.path, result.reason))
+            elif result.image is None:
+                self._keep_embedding(result)
+            else:
+                batch.append(result)
+            if len(batch) >= self._load_encoder().batch_size:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
 
     def _keep_embedding(self, result: Prepared) -> None:
         """Write a file whose content is stored already, under its own path, unencoded."""
         source = self._state.same_content(result.content_hash)
         found = self._store.embeddings([source.m_id])
-        if source.m_id not in found:  # another program removed it a moment ago
-            transform = self._load_encoder().image_transform
-            self._take(prepare(result.file, transform, _nothing, self._options.max_pixels))
+        if source.m_id not in found:
+            reason = "its entry was removed from the index meanwhile; index the folder again"
+            self._skip(Skipped(result.file.path, reason))
             return
         change = self._state.change_of(result.file, source)
         row = self._row(replace(result, width=source.width, height=source.height))
         self._write([row], [found[source.m_id]])
         self._count(change)
 
-    def _encode(self) -> None:
-        batch, self._batch = self._batch, []
-        if not batch:
-            return
-        images = [result.image for result in batch if result.image is not None]
-        embeddings = self._load_encoder().encode_images(images)
+    def _hand_on(self, batch: list[Prepared], embeddings: Embeddings) -> None:
         changes = [self._state.see(result.file) for result in batch]
         self._write([self._row(result) for result in batch], list(embeddings))
         self.report.encoded += len(batch)
@@ -252,7 +257,3 @@ def _token(store: ImageStore, library: str) -> str | None:
         return store.token(library)
     except CollectionMissing:
         return None
-
-
-def _nothing(content_hash: str) -> bool:
-    return False

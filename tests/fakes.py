@@ -22,7 +22,8 @@ class FakeEncoder:
     model_id = "fake/1"
     image_transform = ImageTransform((8, 8))
 
-    def __init__(self) -> None:
+    def __init__(self, batch_size: int = 4) -> None:
+        self.batch_size = batch_size
         self.batches: list[int] = []
 
     def encode_images(self, images: Sequence[Image.Image]) -> Embeddings:

@@ -13,9 +13,10 @@ from embeddings.encoder import Embeddings
 from embeddings.errors import DeviceUnavailable
 from embeddings.images import ImageTransform
 from embeddings.openclip.building import Built, build
-from embeddings.openclip.precision import DTYPES, cast, choose_device, fastest_precision
+from embeddings.openclip.precision import DTYPES, Tuning, cast, choose_device, tune
 
 T = TypeVar("T")
+TEXT_BATCH = 64
 
 
 class OpenClipEncoder:
@@ -26,11 +27,14 @@ class OpenClipEncoder:
     for it; the text tower, which is small, stays in float32.
     """
 
-    def __init__(self, built: Built, *, device: str, precision: str, batch_size: int) -> None:
+    def __init__(
+        self, built: Built, *, device: str, precision: str, batch_size: int | None = None
+    ) -> None:
         self._model = built.model
         self._tokenizer = built.tokenizer
         self._device = choose_device(device)
-        self._batch_size = batch_size
+        self._given_batch_size = batch_size
+        self._tuning: Tuning | None = None
         self._precision = precision
         self._text_precision = "fp32" if precision == "auto" else precision
         self._lock = threading.Lock()
@@ -61,7 +65,7 @@ class OpenClipEncoder:
         models_dir: Path,
         device: str = "auto",
         precision: str = "auto",
-        batch_size: int = 16,
+        batch_size: int | None = None,
     ) -> "OpenClipEncoder":
         """Find the weights, build the model, and put it on a device. Raises EncoderError."""
         choose_device(device)  # a missing device is told before a long load
@@ -71,26 +75,25 @@ class OpenClipEncoder:
     @property
     def precision(self) -> str:
         """The image tower's number format: ``fp32``, ``bf16`` or ``fp16``."""
-        if self._precision == "auto":
-            with self._lock:
-                if self._precision == "auto":
-                    self._precision = fastest_precision(
-                        self._model.visual, self._device, self._probe
-                    )
-        return self._precision
+        return self._tuned().precision
+
+    @property
+    def batch_size(self) -> int:
+        """Images that this encoder takes best at once."""
+        return self._given_batch_size or self._tuned().batch_size
 
     def encode_images(self, images: Sequence[Image.Image]) -> Embeddings:
         """Embeddings of shape ``(len(images), dim)``, whatever the pictures' sizes and modes."""
-        precision = self.precision
+        precision = self.precision  # measured now, if it was not
         parts = [
             self._encode_pixels(np.stack([self._pixels(image) for image in batch]), precision)
-            for batch in _batches(images, self._batch_size)
+            for batch in _batches(images, self.batch_size)
         ]
         return self._joined(parts)
 
     def encode_texts(self, texts: Sequence[str]) -> Embeddings:
         """Embeddings of shape ``(len(texts), dim)``; the tokenizer cuts what is too long."""
-        parts = [self._encode_tokens(list(batch)) for batch in _batches(texts, self._batch_size)]
+        parts = [self._encode_tokens(list(batch)) for batch in _batches(texts, TEXT_BATCH)]
         return self._joined(parts)
 
     def _pixels(self, image: Image.Image) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
@@ -101,8 +104,12 @@ class OpenClipEncoder:
         self, pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], precision: str
     ) -> Embeddings:
         """Encode uint8 of shape ``(n, height, width, 3)``."""
-        # A batch travels to the device as bytes, a quarter of its size in floats.
-        batch = torch.from_numpy(pixels).to(self._device).permute(0, 3, 1, 2)
+        # A batch travels to the device as bytes, a quarter of its size in floats, and its memory
+        # is channels-last as it comes.
+        batch = torch.from_numpy(pixels)
+        if self._device.type == "cuda":
+            batch = batch.pin_memory()
+        batch = batch.to(self._device, non_blocking=True).permute(0, 3, 1, 2)
         normalised = (batch.float().div_(255) - self._mean) / self._std
         return _normalised(self._model.encode_image(normalised.to(DTYPES[precision])))
 
@@ -118,6 +125,12 @@ class OpenClipEncoder:
         batch = torch.from_numpy(noise).to(self._device, DTYPES[precision])
         features: torch.Tensor = self._model.encode_image(batch)
         return features
+
+    def _tuned(self) -> Tuning:
+        with self._lock:
+            if self._tuning is None:
+                self._tuning = tune(self._model.visual, self._device, self._precision, self._probe)
+            return self._tuning
 
     def _joined(self, parts: list[Embeddings]) -> Embeddings:
         if not parts:

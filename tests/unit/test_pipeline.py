@@ -29,7 +29,7 @@ class Library:
         on_progress: Callable[[IndexReport], None] = lambda report: None,
         keep_missing: bool = False,
     ) -> IndexReport:
-        options = PipelineOptions(encode_batch=4, write_batch=50, keep_missing=keep_missing)
+        options = PipelineOptions(write_batch=50, keep_missing=keep_missing)
         return index_library(
             self.root, self.store, lambda: self.encoder, options, on_progress, self.snapshots
         )
