@@ -39,8 +39,8 @@ class ModelSettings(_Group):
     )
     device: str = Field(
         "auto",
-        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
-        description="auto, cuda, cuda:N, mps or cpu",
+        pattern=r"^(auto|cpu|mps|cuda(:\d+)?(,cuda:\d+)*)$",
+        description="auto, cuda, cuda:N, mps or cpu; several GPUs: cuda:0,cuda:1",
         json_schema_extra=_option("--device"),
     )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from embeddings.encoder import Encoder
+from embeddings.parallel import ParallelEncoder
 
 
 def load_encoder(
@@ -19,17 +20,21 @@ def load_encoder(
     ``name`` and ``pretrained`` are open_clip's words, one of OpenAI's nine names, ``sample``, or
     (``pretrained``) a weights file. Weights that are given by tag are looked for in
     ``models_dir`` and the usual caches, and fetched where there is a network. ``batch_size``
-    is found out where it is None.
+    is found out where it is None. Several devices (``cuda:0,cuda:1``) share the pictures.
 
     Raises EncoderError.
     """
     from embeddings.openclip.encoder import OpenClipEncoder
 
-    return OpenClipEncoder.load(
-        name,
-        pretrained,
-        models_dir=models_dir,
-        device=device,
-        precision=precision,
-        batch_size=batch_size,
-    )
+    encoders = [
+        OpenClipEncoder.load(
+            name,
+            pretrained,
+            models_dir=models_dir,
+            device=one,
+            precision=precision,
+            batch_size=batch_size,
+        )
+        for one in device.split(",")
+    ]
+    return ParallelEncoder(encoders) if len(encoders) > 1 else encoders[0]
