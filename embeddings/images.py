@@ -2,7 +2,6 @@
 
 import functools
 import io
-import struct
 from dataclasses import dataclass
 from typing import Literal
 
@@ -109,11 +108,11 @@ def open_image(
             return OpenedImage(upright, *((height, width) if turned else (width, height)))
     except UnidentifiedImageError:
         raise ImageError("not a picture in a known format") from None
-    # Decoders meet hostile bytes in many ways; these are what Pillow's raise on damaged files.
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error) as error:
-        raise ImageError(f"damaged picture: {error}") from error
-    except (MemoryError, OverflowError, TypeError, KeyError, AttributeError) as error:
-        raise ImageError(f"damaged picture: {type(error).__name__}: {error}") from error
+    except ImageError:
+        raise
+    except Exception as error:  # decoders meet hostile bytes in ways that cannot be foreseen
+        name = "" if isinstance(error, OSError | ValueError) else f"{type(error).__name__}: "
+        raise ImageError(f"damaged picture: {name}{error}") from error
 
 
 @functools.cache

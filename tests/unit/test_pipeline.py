@@ -237,6 +237,21 @@ def test_places_that_cannot_be_listed_keep_their_pictures(
     assert "red/a.png" in library.held()
 
 
+def test_a_file_that_cannot_be_read_keeps_its_picture(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.index()
+    os.utime(library.root / "red/a.png")
+
+    def denied(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", denied)
+    report = library.index()
+    assert [s.reason for s in report.skipped] == ["cannot be read: Permission denied"]
+    assert (report.removed, len(library.held())) == (0, 3)
+
+
 def test_libraries_live_side_by_side(library: Library, tmp_path: Path) -> None:
     library.index()
     other = tmp_path / "other"
