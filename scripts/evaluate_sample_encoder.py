@@ -76,7 +76,9 @@ def main() -> int:
     except (OSError, ValueError) as error:
         print(f"evaluate_sample_encoder: {error}", file=sys.stderr)
         return 1
-    for library in [*libraries, _drawn_library(encoder, options.drawn_seed, options.drawn)]:
+    if options.drawn:
+        libraries.append(_drawn_library(encoder, options.drawn_seed, options.drawn))
+    for library in libraries:
         _print_categories(encoder, library)
         _print_words(encoder, library)
     return 0
@@ -149,7 +151,9 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--seed", type=int, default=0, help="of the hold-out")
     parser.add_argument("--drawn-seed", type=int, default=1000, metavar="N")
-    parser.add_argument("--drawn", type=int, default=30, metavar="N", help="drawn per category")
+    parser.add_argument(
+        "--drawn", type=int, default=30, metavar="N", help="drawn per category; 0: none"
+    )
     parser.add_argument("--threads", type=int, default=2, metavar="N")
     return parser.parse_args()
 

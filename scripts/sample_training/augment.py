@@ -35,12 +35,6 @@ class Strength:
     """probability"""
 
 
-def normalised(pixels: Tensor) -> Tensor:
-    """uint8 `(n, h, w, 3)` to float32 `(n, 3, h, w)` as open_clip's preprocessing has it."""
-    unit = pixels.permute(0, 3, 1, 2).float().div(255.0)
-    return (unit - _MEAN) / _STD
-
-
 def vary(pixels: Tensor, size: int, strength: Strength, generator: torch.Generator) -> Tensor:
     """Random crops, tilts, lights and erasures of uint8 `(n, h, w, 3)`.
 

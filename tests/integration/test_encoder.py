@@ -27,6 +27,8 @@ from embeddings.errors import (
 from embeddings.load import load_encoder
 from embeddings.models import KNOWN_MODELS, canonical
 from embeddings.openclip.encoder import OpenClipEncoder
+from indexer.prepare import Prepared, prepare
+from indexer.scan import FoundFile
 
 TEXTS = ["a photo of a lemon", "red apples", "", "ü 🍋 " * 60]
 
@@ -147,6 +149,40 @@ def test_real_photos_as_open_clip_encodes_them(
     images = [Image.open(path).convert("RGB") for path in paths]
     assert len(images) > 20
     assert cosines(encoder.encode_images(images), reference(images)).min() >= 0.9999
+
+
+@pytest.mark.photos
+@pytest.mark.parametrize("megapixels", [None, 12])
+@pytest.mark.parametrize("precision", ["fp32", "auto", "bf16"])
+def test_fast_paths_keep_the_embedding_of_real_photos(
+    load: Callable[..., OpenClipEncoder],
+    checkpoint: Path,
+    reference: Callable[[list[Image.Image]], Embeddings],
+    photos: Path,
+    tmp_path: Path,
+    megapixels: int | None,
+    precision: str,
+) -> None:
+    """Decoding at a fraction and 16-bit floats, as indexing does it, against neither."""
+    paths = sorted(photos.rglob("*.jpg"))[::240]
+    if megapixels:
+        for number, path in enumerate(paths):
+            large = tmp_path / f"{number}.jpg"
+            with Image.open(path) as image:
+                image.resize((4000, 3000), Image.Resampling.LANCZOS).save(large, quality=92)
+            paths[number] = large
+    fast = load(checkpoint, precision=precision)
+    prepared = []
+    for path in paths:
+        file = FoundFile(str(path), path.name, "", 0, 0)
+        found = prepare(file, fast.image_transform, lambda content_hash: False, 10**9)
+        assert isinstance(found, Prepared)
+        assert found.image is not None
+        prepared.append(found.image)
+    whole = [Image.open(path).convert("RGB") for path in paths]
+    similar = cosines(fast.encode_images(prepared), reference(whole))
+    assert similar.min() >= 0.995
+    assert similar.mean() >= 0.999
 
 
 def test_texts_as_open_clip_encodes_them(encoder: OpenClipEncoder, checkpoint: Path) -> None:
