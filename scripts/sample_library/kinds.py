@@ -36,7 +36,8 @@ PLAIN = (("plain", None),)
 KINDS: dict[str, Kind] = {
     "apple": Kind(
         apple,
-        (("red", "red"), ("green", "green"), ("yellow", "yellow")),
+        # Mostly red, so that a search for red apples fills a page of a library of thirty.
+        (*[("red", "red")] * 5, ("green", "green"), ("yellow", "yellow")),
         (*GROUND, *HEAPED, "grass", "branch"),
         1.0,
     ),
