@@ -32,7 +32,8 @@ def option_name(key: str) -> str:
 def add_settings(
     parser: argparse.ArgumentParser, *groups: str, without: Collection[str] = ()
 ) -> None:
-    """Add ``--config`` and an option for each setting in the named groups and at the top."""
+    """Add ``--config`` and an option for each setting that is named, in a group that
+    is named, or at the top."""
     section = parser.add_argument_group(
         "settings", f"also in a TOML file (--config) or the environment ({variable('milvus.uri')})"
     )
@@ -41,7 +42,7 @@ def add_settings(
     )
     for key, field in fields().items():
         group = key.partition(".")[0]
-        if key in without or ("." in key and group not in groups):
+        if key in without or ("." in key and not {group, key} & set(groups)):
             continue
         kwargs: dict[str, Any] = {"dest": key, "default": argparse.SUPPRESS}
         if field.annotation is bool:

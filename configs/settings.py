@@ -183,7 +183,10 @@ class Settings(BaseSettings):
     @property
     def milvus_uri(self) -> str:
         """The store's address: what was given, or the Milvus Lite file in the data folder."""
-        return self.milvus.uri or str(self.data_dir / "milvus.db")
+        given = self.milvus.uri
+        if given is None:
+            return str(self.data_dir / "milvus.db")
+        return str(Path(given).expanduser()) if given.startswith("~") else given
 
     @property
     def models_dir(self) -> Path:

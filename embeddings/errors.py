@@ -33,3 +33,9 @@ class DeviceUnavailable(EncoderError):
 
 class ImageError(Exception):
     """A file cannot be read as a picture; the message is the reason, without the path."""
+
+
+def first_line(error: BaseException, length: int = 120) -> str:
+    """What a library's error says, short enough for a line of ours; its name if it says nothing."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:length]

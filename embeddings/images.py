@@ -13,6 +13,9 @@ from embeddings.errors import ImageError
 
 DEFAULT_MAX_PIXELS = 200_000_000
 WHITE = (255, 255, 255)
+# The centre of a strip is cut out after scaling, so a strip of 1 x 40,000 pixels would be scaled to
+# gigabytes. One side may be this many times the other.
+MAX_SCALED = 200
 
 # Formats that a photo folder holds. Pillow can open some more (EPS, PDF, fonts…) with code that
 # was written for trusted files; naming the list keeps those away from what people drop in.
@@ -32,7 +35,8 @@ class ImageTransform:
     """Resize and crop to ``size`` (height, width), as open_clip's evaluation transform does.
 
     The arithmetic is torchvision's ``Resize`` and ``CenterCrop`` on PIL images, so the pixels are
-    the same to the bit (a test compares them). Applying it twice changes nothing.
+    the same to the bit (a test compares them). Applying it twice changes nothing. Raises
+    ImageError for pictures more than 200 times as long as wide.
     """
 
     size: tuple[int, int]
@@ -52,13 +56,18 @@ class ImageTransform:
         # Where the target is no square, open_clip scales by the tighter side; so do we.
         ratios = (width / image.width, height / image.height)
         scale = max(ratios) if self.resize_mode == "shortest" else min(ratios)
-        resized = image.resize(self._scaled(image.size, scale), resampling)
+        scaled_width, scaled_height = self._scaled(image.size, scale)
+        if scaled_width * scaled_height > MAX_SCALED * width * height:
+            raise ImageError(
+                f"{image.width} x {image.height} pixels are too thin a strip to be looked at"
+            )
+        resized = image.resize((scaled_width, scaled_height), resampling)
         return _crop_or_pad(resized, width, height, self.fill)
 
     def _scaled(self, size: tuple[int, int], scale: float) -> tuple[int, int]:
         width, height = size
         if self.resize_mode == "longest":
-            return round(width * scale), round(height * scale)
+            return max(1, round(width * scale)), max(1, round(height * scale))
         # torchvision: the short side is exact, the long one is cut down to an integer.
         target_height, target_width = self.size
         if self.size[0] == self.size[1]:

@@ -9,7 +9,6 @@ Language Supervision", 2021, and the published archives.
 
 from dataclasses import dataclass
 
-DEFAULT_MODEL = "ViT-L/14@336px"
 SAMPLE = "sample"
 
 

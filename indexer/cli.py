@@ -5,10 +5,10 @@ import functools
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from configs.commandline import (
     DONE,
@@ -26,9 +26,17 @@ if TYPE_CHECKING:
     from embeddings.encoder import Encoder
     from indexer.report import IndexReport
     from milvus.collection import MilvusCollection
-    from milvus.connection import Connection
 
 PROGRAM = "index-folder"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run over all folders did."""
+
+    report: "IndexReport"
+    empty: list[str]
+    """What was said of folders without pictures."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,11 +51,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     quiet_libraries()
     with one_line_errors(PROGRAM, (NotAFolder,), (IndexingError, StoreError, EncoderError)):
-        report = _index(arguments.folders, settings, arguments.watch)
+        outcome = _index(arguments.folders, settings, arguments.watch)
+        report = outcome.report
         if arguments.json:
             print(json.dumps(report.as_json(), ensure_ascii=False))
-        _say(report.as_text())
-        return FAILED if report.interrupted else DONE
+        if report.found or not outcome.empty:
+            _say(report.as_text())
+        return FAILED if report.interrupted or outcome.empty else DONE
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -65,14 +75,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _index(folders: Sequence[Path], settings: Settings, watch: bool) -> "IndexReport":
-    from indexer.errors import NothingFound
-    from indexer.lock import writing
-    from indexer.report import total
+def _index(folders: Sequence[Path], settings: Settings, watch: bool) -> "Outcome":
+    from indexer.report import followed_by
     from indexer.scan import check_root
     from indexer.watch import changed_libraries
     from milvus.collection import MilvusCollection
     from milvus.connection import Connection
+    from milvus.lock import writing
 
     roots = list(dict.fromkeys(check_root(folder) for folder in folders))
     connection = Connection(
@@ -83,29 +92,27 @@ def _index(folders: Sequence[Path], settings: Settings, watch: bool) -> "IndexRe
     )
     store = MilvusCollection(connection, settings.milvus.collection)
     load = _encoder_loader(settings, store)
-    lock = _lock_file(settings, connection)
+    lock = store.lock_file(settings.locks_dir)
     try:
         with writing(lock, _say_waiting):
             # Known before the long work: whether the store is there, and is this model's.
             if not store.exists() or not _same_name(settings, store):
                 load()
-            report = total([*_index_each(roots, store, load, settings)])
-        if not watch or report.interrupted:
-            return report
-        _say(report.as_text())
+            outcome = _index_each(roots, store, load, settings)
+        if not watch or outcome.report.interrupted:
+            return outcome
+        _say(outcome.report.as_text())
         _say("watching for changes (Ctrl+C ends)")
-        reports = [report]
+        whole = outcome.report
         for changed in changed_libraries(roots):
-            try:
-                with writing(lock, _say_waiting):
-                    reports += _index_each(changed, store, load, settings)
-            except NothingFound as error:  # a folder that is empty for a while may fill again
-                _say(f"{PROGRAM}: {error}")
-                continue
-            _say(reports[-1].as_text())
-            if reports[-1].interrupted:
+            with writing(lock, _say_waiting):
+                again = _index_each(changed, store, load, settings)
+            if again.report.changed:
+                _say(again.report.as_text())
+            whole = followed_by(whole, again.report)
+            if again.report.interrupted:
                 break
-        return total(reports)
+        return Outcome(whole, [])
     finally:
         connection.close()
 
@@ -115,9 +122,12 @@ def _index_each(
     store: "MilvusCollection",
     load: Callable[[], "Encoder"],
     settings: Settings,
-) -> Iterator["IndexReport"]:
+) -> "Outcome":
+    """Index one library after another; an empty one is told and does not stop the others."""
+    from indexer.errors import NothingFound
     from indexer.pipeline import PipelineOptions, count_files, index_library
     from indexer.progress import Progress
+    from indexer.report import total
     from indexer.snapshot import Snapshots
 
     options = PipelineOptions(
@@ -127,21 +137,20 @@ def _index_each(
         keep_missing=settings.indexing.keep_missing,
     )
     snapshots = Snapshots(settings.snapshots_dir, f"{store.address} {store.name}")
+    reports, empty = [], []
     for root in roots:
-        with Progress(root.name or str(root), count_files(root)) as progress:
-            report = index_library(root, store, load, options, progress, snapshots)
+        try:
+            with Progress(root.name or str(root), count_files(root)) as progress:
+                report = index_library(root, store, load, options, progress, snapshots)
+        except NothingFound as error:
+            empty.append(str(error))
+            _say(f"{PROGRAM}: {error}")
+            continue
         report.model_id = store.model().model_id
-        yield report
+        reports.append(report)
         if report.interrupted:
-            return
-
-
-def _lock_file(settings: Settings, connection: "Connection") -> Path:
-    """Beside a local file; for a server, in the data folder, one for each collection."""
-    if connection.is_lite:
-        return Path(f"{connection.uri}.lock")
-    name = f"{connection.uri} {settings.milvus.db_name} {settings.milvus.collection}"
-    return settings.locks_dir / f"{quote(name, safe='')}.lock"
+            break
+    return Outcome(total(reports), empty)
 
 
 def _say_waiting(holder: str) -> None:
@@ -176,18 +185,27 @@ def _encoder_loader(settings: Settings, store: "MilvusCollection") -> Callable[[
 def _same_name(settings: Settings, store: "MilvusCollection") -> bool:
     """Whether the collection was made with the words that this run was given.
 
-    What they stand for is compared when the model is loaded, before anything is written.
+    What they stand for is compared when the model is loaded, before anything is written. Another
+    model altogether is refused here, before its weights are fetched.
     """
+    from embeddings.models import canonical
+
     recorded = store.model()
-    return (recorded.name, recorded.pretrained) == (settings.model.name, _pretrained(settings))
+    pretrained = _pretrained(settings)
+    asked, _ = canonical(settings.model.name, pretrained)
+    if canonical(recorded.name, recorded.pretrained)[0] != asked:
+        raise store.mismatch(recorded, settings.model.name)
+    return (recorded.name, recorded.pretrained) == (settings.model.name, pretrained)
 
 
 def _pretrained(settings: Settings) -> str | None:
     """The tag, or the weights file by a path that leads there from any folder."""
     pretrained = settings.model.pretrained
-    if pretrained and Path(pretrained).is_file():
-        return str(Path(pretrained).resolve())
-    return pretrained
+    try:
+        is_file = pretrained is not None and Path(pretrained).expanduser().is_file()
+    except OSError:  # too long to be a path
+        is_file = False
+    return str(Path(pretrained).expanduser().resolve()) if pretrained and is_file else pretrained
 
 
 def _say(line: str) -> None:

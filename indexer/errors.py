@@ -2,8 +2,7 @@
 
 IndexingError
 ├── NotAFolder      the path does not exist, or is no folder
-├── NothingFound    the folder holds no pictures; what was indexed of it stays
-└── CannotLock      the lock file beside the store cannot be made
+└── NothingFound    the folder holds no pictures; what was indexed of it stays
 """
 
 
@@ -17,7 +16,3 @@ class NotAFolder(IndexingError):
 
 class NothingFound(IndexingError):
     """There is no picture in the folder."""
-
-
-class CannotLock(IndexingError):
-    """Writers cannot take turns, because the lock file cannot be made."""

@@ -94,6 +94,7 @@ class _Run:
         known = snapshots.load(self._library, _token(store, self._library)) if snapshots else None
         self._state = LibraryState(self._library, known, lambda: _stored_rows(store, self._library))
         self._marked = False
+        self._overwritten: dict[int, str] = {}
         self._batch: list[Prepared] = []
 
     def work(self) -> None:
@@ -129,9 +130,11 @@ class _Run:
         for batch, embeddings in encoded:
             self._hand_on(batch, embeddings)
 
-    def _prepare(self, file: FoundFile) -> Prepared | Unreadable:
+    def _prepare(
+        self, file: FoundFile, is_known: Callable[[str], bool] | None = None
+    ) -> Prepared | Unreadable:
         transform = self._load_encoder().image_transform
-        return prepare(file, transform, self._state.knows, self._options.max_pixels)
+        return prepare(file, transform, is_known or self._state.knows, self._options.max_pixels)
 
     def _encode(self, batch: list[Prepared]) -> tuple[list[Prepared], Embeddings]:
         images = [result.image for result in batch if result.image is not None]
@@ -156,12 +159,14 @@ class _Run:
         """Pictures to encode, as many as the encoder takes at once; the rest is dealt with."""
         batch: list[Prepared] = []
         for result in results:
+            if isinstance(result, Prepared) and result.image is None:
+                if self._keep_embedding(result):
+                    continue
+                result = self._prepare(result.file, _nothing_known)
             if isinstance(result, Unreadable):
                 if result.vanished or result.is_damaged:
                     self._state.forget(result.file)
                 self._skip(Skipped(result.file.path, result.reason))
-            elif result.image is None:
-                self._keep_embedding(result)
             else:
                 batch.append(result)
             if len(batch) >= self._load_encoder().batch_size:
@@ -170,18 +175,23 @@ class _Run:
         if batch:
             yield batch
 
-    def _keep_embedding(self, result: Prepared) -> None:
-        """Write a file whose content is stored already, under its own path, unencoded."""
+    def _keep_embedding(self, result: Prepared) -> bool:
+        """Write a file whose content is stored already, under its own path, unencoded.
+
+        False where the row that held the content has another one by now (two pictures that
+        swapped names), or was removed by another program.
+        """
         source = self._state.same_content(result.content_hash)
+        if self._overwritten.get(source.m_id, result.content_hash) != result.content_hash:
+            return False
         found = self._store.embeddings([source.m_id])
         if source.m_id not in found:
-            reason = "its entry was removed from the index meanwhile; index the folder again"
-            self._skip(Skipped(result.file.path, reason))
-            return
+            return False
         change = self._state.change_of(result.file, source)
         row = self._row(replace(result, width=source.width, height=source.height))
         self._write([row], [found[source.m_id]])
         self._count(change)
+        return True
 
     def _hand_on(self, batch: list[Prepared], embeddings: Embeddings) -> None:
         changes = [self._state.see(result.file) for result in batch]
@@ -194,6 +204,8 @@ class _Run:
         self._mark()
         self._writer.put(rows, embeddings)
         self._state.known.update({row.m_id: (row.size, row.mtime_ns) for row in rows})
+        stored = self._state.rows()
+        self._overwritten.update({r.m_id: r.content_hash for r in rows if r.m_id in stored})
 
     def _mark(self) -> None:
         """Before the first change: what a snapshot says of this library is no longer so."""
@@ -257,3 +269,7 @@ def _token(store: ImageStore, library: str) -> str | None:
         return store.token(library)
     except CollectionMissing:
         return None
+
+
+def _nothing_known(content_hash: str) -> bool:
+    return False

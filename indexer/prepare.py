@@ -65,5 +65,8 @@ def prepare(
         return Prepared(file, content_hash, image, opened.width, opened.height)
     except ImageError as error:
         return Unreadable(file, str(error), is_damaged=True)
-    except ValueError as error:  # a picture so thin that its scaled side has no pixel left
+    except (
+        ValueError,
+        MemoryError,
+    ) as error:  # a picture so thin that its scaled side has no pixel left
         return Unreadable(file, f"cannot be scaled: {error}", is_damaged=True)

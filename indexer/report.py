@@ -32,6 +32,11 @@ class IndexReport:
         """Files that are dealt with, for a progress bar."""
         return self.added + self.updated + self.moved + self.unchanged + len(self.skipped)
 
+    @property
+    def changed(self) -> bool:
+        """Whether there is anything to tell but that all is as it was."""
+        return bool(self.added + self.updated + self.moved + self.removed) or self.interrupted
+
     def as_json(self) -> dict[str, Any]:
         """What ``index-folder --json`` prints."""
         return {
@@ -41,7 +46,7 @@ class IndexReport:
             "moved": self.moved,
             "removed": self.removed,
             "unchanged": self.unchanged,
-            "skipped": [{"path": _printable(s.path), "reason": s.reason} for s in self.skipped],
+            "skipped": [{"path": printable(s.path), "reason": s.reason} for s in self.skipped],
             "seconds": round(self.seconds, 3),
             "model_id": self.model_id,
             "interrupted": self.interrupted,
@@ -68,7 +73,7 @@ class IndexReport:
             f"({self.seconds:.1f} s{rate})"
         ]
         lines += [
-            f"  skipped {_printable(s.path)}: {s.reason}" for s in self.skipped[:SKIPPED_SHOWN]
+            f"  skipped {printable(s.path)}: {s.reason}" for s in self.skipped[:SKIPPED_SHOWN]
         ]
         if len(self.skipped) > SKIPPED_SHOWN:
             lines.append(f"  … and {len(self.skipped) - SKIPPED_SHOWN} more; --json names all")
@@ -90,7 +95,14 @@ def total(reports: Sequence[IndexReport]) -> IndexReport:
     return whole
 
 
-def _printable(path: str) -> str:
+def followed_by(before: IndexReport, after: IndexReport) -> IndexReport:
+    """Two runs over the same libraries as one: work adds up, the state is the later one's."""
+    both = total([before, after])
+    both.found, both.unchanged, both.skipped = after.found, after.unchanged, after.skipped
+    return both
+
+
+def printable(path: str) -> str:
     """A path that any terminal and any JSON reader takes, with what is not Unicode escaped."""
     text = path.encode("utf-8", "backslashreplace").decode("utf-8")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

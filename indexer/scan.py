@@ -23,6 +23,10 @@ IGNORED_FOLDERS = frozenset(
 )
 
 
+# Milvus keeps times as INT64, in nanoseconds; a file dated after 2262 gets its last moment.
+MAX_INT64 = 2**63 - 1
+
+
 @dataclass(frozen=True)
 class FoundFile:
     """A file that may be a picture."""
@@ -112,7 +116,8 @@ def _file(entry: os.DirEntry[str], prefix: str, category: str) -> FoundFile | Sk
         return Skipped(entry.path, reason, hides=not broken)
     if not stat.S_ISREG(status.st_mode):
         return Skipped(entry.path, "not a regular file")
-    return FoundFile(entry.path, prefix + entry.name, category, status.st_size, status.st_mtime_ns)
+    mtime_ns = min(max(status.st_mtime_ns, -MAX_INT64), MAX_INT64)
+    return FoundFile(entry.path, prefix + entry.name, category, status.st_size, mtime_ns)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

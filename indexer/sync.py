@@ -74,11 +74,12 @@ class LibraryState:
         self._seen.discard(self.id_of(file))
 
     def knows(self, content_hash: str) -> bool:
-        """Whether content is stored already. Safe in any thread once ``rows`` was called."""
+        """Whether content was stored before this run. Safe in any thread once ``rows`` was
+        called."""
         return content_hash in self._by_hash
 
     def same_content(self, content_hash: str) -> ImageRow:
-        """The row that holds this content."""
+        """The row that held this content before this run."""
         return self._by_hash[content_hash]
 
     def change_of(self, file: FoundFile, source: ImageRow) -> Change:

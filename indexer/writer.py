@@ -22,7 +22,6 @@ class BatchWriter:
     """
 
     def __init__(self, store: ImageStore, size: int) -> None:
-        self.wrote = 0
         self._store = store
         self._size = size
         self._pending: _Batch = []
@@ -74,7 +73,6 @@ class BatchWriter:
                 # After an error the queue is only emptied, so that nobody waits for ever.
                 if self._error is None:
                     self._store.upsert([row for row, _ in batch], [vector for _, vector in batch])
-                    self.wrote += len(batch)
             except BaseException as error:
                 self._error = error
             finally:

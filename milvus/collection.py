@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,10 @@ class MilvusCollection:
         self._connection = connection
         self._loaded_by: MilvusClient | None = None
 
+    def lock_file(self, folder: Path) -> Path:
+        """The file that makes this collection's writers take turns (see ``milvus.lock``)."""
+        return self._connection.lock_file(folder, self.name)
+
     @property
     def address(self) -> str:
         """The store's file or server, for messages."""
@@ -57,13 +62,24 @@ class MilvusCollection:
             return
         recorded = self.model()
         if recorded.model_id != model.model_id or recorded.dim != model.dim:
-            raise ModelMismatch(
-                f"collection {self.name!r} in {self.address} was indexed with "
-                f"{recorded.model_id} ({recorded.dim} dimensions), not {model.model_id} "
-                f"({model.dim}); use --model {recorded.name}"
-                + (f" --pretrained {recorded.pretrained}" if recorded.pretrained else "")
-                + ", or another --milvus-collection, or image-search drop"
+            raise self.mismatch(recorded, f"{model.model_id} ({model.dim})")
+        if recorded != model:
+            # The same weights under another name or in another place: searching needs the new one.
+            properties = model_properties(model)
+            self._call(
+                lambda client: client.alter_collection_properties(
+                    self.name, properties, timeout=self._timeout
+                )
             )
+
+    def mismatch(self, recorded: ModelRecord, asked: str) -> ModelMismatch:
+        """The error for a model that is not the collection's, with what to do."""
+        return ModelMismatch(
+            f"collection {self.name!r} in {self.address} was indexed with {recorded.model_id} "
+            f"({recorded.dim} dimensions), not {asked}; use --model {recorded.name}"
+            + (f" --pretrained {recorded.pretrained}" if recorded.pretrained else "")
+            + ", or another --milvus-collection, or image-search drop"
+        )
 
     def exists(self) -> bool:
         """Whether anything was ever indexed."""

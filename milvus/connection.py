@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
+from hashlib import blake2b
 from pathlib import Path
 from typing import TypeVar
 
@@ -47,24 +48,35 @@ class Connection:
 
         Raises StoreError.
         """
+        used: list[MilvusClient] = []
+
+        def once() -> T:
+            with translated(self.uri):
+                used.append(self._connected())
+                return operation(used[-1])
+
         try:
-            return self._once(operation)
+            return once()
         except StoreUnavailable:
             if not self.is_lite:
                 raise
-            # The process that served the file has left: open it here.
-            self._forget()
-            return self._once(operation)
+            # The process that served the file has left: open it here, unless another thread has.
+            self._forget(used[-1] if used else None)
+            return once()
+
+    def lock_file(self, folder: Path, collection: str) -> Path:
+        """The file that makes writers to a collection take turns: beside a local store; in
+        ``folder`` for a server, where it holds for this machine."""
+        if self.is_lite:
+            return Path(f"{self.uri}.lock")
+        name = f"{self.uri} {self._db_name} {collection}"
+        return folder / f"{blake2b(name.encode(), digest_size=12).hexdigest()}.lock"
 
     def close(self) -> None:
         """Let go of the server, and of the file if it is served from here."""
-        self._forget()
+        self._forget(self._client)
         if self.is_lite:
             release(Path(self.uri))
-
-    def _once(self, operation: Callable[[MilvusClient], T]) -> T:
-        with translated(self.uri):
-            return operation(self._connected())
 
     def _connected(self) -> MilvusClient:
         with self._lock:
@@ -77,8 +89,10 @@ class Connection:
                 )
             return self._client
 
-    def _forget(self) -> None:
+    def _forget(self, client: MilvusClient | None) -> None:
+        """Close a client, and use it no more if it is the one in use."""
         with self._lock:
-            client, self._client = self._client, None
+            if self._client is client:
+                self._client = None
         if client is not None:
             client.close()

@@ -23,8 +23,3 @@ def equals(field: str, value: str) -> str:
 def one_of(field: str, values: Iterable[str]) -> str:
     """Rows whose field is one of these; with none of them, no row."""
     return f"{field} in [{', '.join(quoted(value) for value in values)}]"
-
-
-def all_of(*expressions: str) -> str:
-    """Rows that satisfy every expression that is not empty."""
-    return " and ".join(f"({expression})" for expression in expressions if expression)

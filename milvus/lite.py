@@ -29,11 +29,19 @@ _lock = threading.Lock()
 def is_lite(uri: str) -> bool:
     """Whether an address is a local file rather than a server.
 
-    Raises StoreError for ``host:port``, which is meant as a server and would make a file.
+    Raises StoreError for what is neither, such as ``host:port``, which would make a file of that
+    name, and for an address that holds a password, which messages would show.
     """
-    if re.fullmatch(r"[\w.-]+:\d+", uri):
+    if re.match(r"(\[[0-9a-fA-F:]+\]|[\w.-]+):\d+(/|$)", uri):
         raise StoreError(f"{uri} is neither a file nor a full address; write http://{uri}")
-    return urlsplit(uri).scheme not in ("http", "https", "tcp", "grpc", "unix")
+    scheme, separator, rest = uri.partition("://")
+    if not separator:
+        return True
+    if scheme not in ("http", "https", "tcp", "grpc"):
+        raise StoreError(f"{scheme}:// is no address of Milvus; write http://HOST:PORT, or a path")
+    if "@" in rest.partition("/")[0]:
+        raise StoreError("give user and password as --milvus-token, not in --milvus-uri")
+    return False
 
 
 def lite_address(path: Path) -> str:

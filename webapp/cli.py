@@ -39,7 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     with one_line_errors(PROGRAM, (SettingsError,), ()):
         settings = settings_from(arguments)
     if arguments.command == "models":  # needs nothing heavy
-        return _models(arguments.json)
+        with one_line_errors(PROGRAM, (), ()):
+            return _models(arguments.json)
     # Imported only now: --help and a wrong option should answer at once.
     from embeddings.errors import EncoderError
     from milvus.errors import StoreError
@@ -64,14 +65,17 @@ def _parser() -> argparse.ArgumentParser:
         dest="command", required=True, metavar="COMMAND", parser_class=OneLineParser
     )
     serve = commands.add_parser("serve", help="serve the page and the HTTP API")
-    add_settings(serve, "model", "milvus", "search", "server", without=RECORDED)
+    add_settings(
+        serve, "model", "milvus", "search", "server", "indexing.max_pixels",
+        without=(*RECORDED, "model.batch_size"),
+    )  # fmt: skip
     search = commands.add_parser("search", help="search from the terminal")
     search.add_argument("query", metavar="WORDS", help="what to search for, in quotes")
     search.add_argument(
         "--category", action="append", default=[], help="only this; may be repeated"
     )
     search.add_argument("--json", action="store_true", help="print JSON")
-    add_settings(search, "model", "milvus", "search", without=RECORDED)
+    add_settings(search, "model", "milvus", "search", without=(*RECORDED, "model.batch_size"))
     stats = commands.add_parser("stats", help="tell what is indexed")
     stats.add_argument("--json", action="store_true", help="print JSON")
     add_settings(stats, "milvus")
@@ -111,7 +115,6 @@ def _service(settings: Settings, store: "MilvusCollection") -> "SearchService":
             models_dir=settings.models_dir,
             device=settings.model.device,
             precision=settings.model.precision,
-            batch_size=settings.model.batch_size,
         )
 
     return SearchService(store, load)
@@ -171,6 +174,8 @@ def _stats(settings: Settings, as_json: bool) -> int:
 
 
 def _drop(settings: Settings, library: Path | None, yes: bool) -> int:
+    from milvus.lock import writing
+
     store = _store(settings)
     name = str(library.resolve()) if library else None
     count = sum(1 for _ in store.rows(name)) if name else store.count()
@@ -184,15 +189,25 @@ def _drop(settings: Settings, library: Path | None, yes: bool) -> int:
             )
             return WRONG_USAGE
         question = f"Remove {count:,} pictures from the index in {store.address}? [y/N] "
-        if input(question).strip().lower() not in ("y", "yes"):
+        try:
+            answer = input(question)
+        except EOFError:
+            answer = ""
+        if answer.strip().lower() not in ("y", "yes"):
             print("nothing was changed", file=sys.stderr)
             return DONE
-    if name:
-        store.drop_library(name)
-    else:
-        store.drop()
+    # In turn with an indexer, which would otherwise note as stored what is removed here.
+    with writing(store.lock_file(settings.locks_dir), _say_waiting):
+        if name:
+            store.drop_library(name)
+        else:
+            store.drop()
     print(f"removed {count:,} pictures from the index; the files stay", file=sys.stderr)
     return DONE
+
+
+def _say_waiting(holder: str) -> None:
+    print(f"{holder} is indexing; waiting for it to finish (Ctrl+C gives up) …", file=sys.stderr)
 
 
 def _models(as_json: bool) -> int:

@@ -31,6 +31,7 @@ class Thumbnails:
 
     def path(self, row: ImageRow) -> Path:
         """The thumbnail's file, made where it is missing. Raises ImageGone."""
+        original(row)  # of a picture that is gone nothing is shown, kept thumbnails neither
         thumbnail = self._folder / row.content_hash[:2] / f"{row.content_hash}.webp"
         if not thumbnail.is_file():
             self._write(thumbnail, self._render(row))
@@ -73,7 +74,8 @@ def original(row: ImageRow) -> Path:
         status = path.stat()
     except OSError as error:
         raise ImageGone(f"{row.path} is gone since it was indexed") from error
-    unchanged = status.st_size == row.size and status.st_mtime_ns == row.mtime_ns
+    mtime_ns = min(status.st_mtime_ns, 2**63 - 1)  # as it is stored
+    unchanged = status.st_size == row.size and mtime_ns == row.mtime_ns
     if not stat.S_ISREG(status.st_mode) or not unchanged:
         raise ImageGone(f"{row.path} has changed since it was indexed; index its folder again")
     return path

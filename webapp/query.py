@@ -21,6 +21,9 @@ class Query:
     def __post_init__(self) -> None:
         if not self.text.strip():
             raise BadQuery("type a few words to search for, such as: red apples")
+        for words in (self.text, *self.categories):
+            if any("\ud800" <= character <= "\udfff" for character in words):
+                raise BadQuery("the query is not valid Unicode; type it again")
         if len(self.text) > self.max_chars:
             raise BadQuery(
                 f"the query has {len(self.text):,} characters, and at most {self.max_chars:,} "

@@ -8,7 +8,7 @@ import threading
 import uvicorn
 
 from configs.settings import ServerSettings
-from embeddings.errors import EncoderError
+from embeddings.errors import EncoderError, first_line
 from milvus.errors import CollectionMissing, StoreError
 from webapp.api import build_api
 from webapp.auth import BasicAuth
@@ -81,7 +81,8 @@ def _announce(listener: socket.socket, settings: ServerSettings) -> None:
         _say(f"for others on this network: http://{lan_address()}:{port}")
     if settings.share:
         _say(f"public link: {_public_link(shown, port)}")
-    if (settings.lan or settings.share) and not settings.auth:
+    local = host.startswith("127.") or host == "::1"
+    if (settings.share or not local) and not settings.auth:
         _say("anyone who has that address can see these pictures; --auth user:password guards them")
 
 
@@ -110,8 +111,7 @@ def _public_link(host: str, port: int) -> str:
         )
     except Exception as error:  # Gradio raises whatever its tunnel's parts raise
         raise CannotListen(
-            f"Gradio's public link could not be made ({str(error).splitlines()[0]}); "
-            "go on without --share"
+            f"Gradio's public link could not be made ({first_line(error)}); go on without --share"
         ) from error
 
 

@@ -88,13 +88,12 @@ def build_page(service: SearchService, top_k: int, max_chars: int) -> gr.Blocks:
     return page
 
 
-def mount_page(app: FastAPI, page: gr.Blocks, root_path: str | None = None) -> FastAPI:
+def mount_page(app: FastAPI, page: gr.Blocks) -> FastAPI:
     """Serve the page at ``/`` beside the application's own routes."""
     mounted: FastAPI = gr.mount_gradio_app(
         app,
         page,
         path="/",
-        root_path=root_path,
         theme=THEME,
         css_paths=[CSS],
         footer_links=[],

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from embeddings.encoder import Embeddings
-from embeddings.errors import DeviceUnavailable
+from embeddings.errors import DeviceUnavailable, first_line
 from embeddings.images import ImageTransform
 from embeddings.openclip.building import Built, build
 from embeddings.openclip.precision import DTYPES, Tuning, cast, choose_device, tune
@@ -50,7 +50,7 @@ class OpenClipEncoder:
                 f"{self.model_id} does not fit in the memory of {self._device}; use --device cpu"
             ) from error
         except RuntimeError as error:
-            reason = str(error).splitlines()[0]
+            reason = first_line(error)
             raise DeviceUnavailable(
                 f"{self.model_id} does not run on {self._device} in {precision} ({reason}); "
                 "use --precision fp32"

@@ -16,7 +16,7 @@ from huggingface_hub.errors import EntryNotFoundError
 from open_clip.constants import HF_SAFE_WEIGHTS_NAME
 from safetensors.torch import load_file
 
-from embeddings.errors import UnknownModel, WeightsNotFound, WeightsUnusable
+from embeddings.errors import UnknownModel, WeightsNotFound, WeightsUnusable, first_line
 
 # Time to reach the model hub at all, tried twice by its library. The download itself may take as
 # long as it needs.
@@ -57,8 +57,12 @@ def find_checkpoint(architecture: str, pretrained: str | None, models_dir: Path)
             _tagged_file(architecture, pretrained, config, models_dir), pretrained, config
         )
     path = Path(pretrained).expanduser()
-    if path.is_file():
-        return Checkpoint(path, f"sha256:{sha256(path)[:16]}", _shared_config(architecture, tags))
+    try:
+        if path.is_file():
+            label = f"sha256:{sha256(path)[:16]}"
+            return Checkpoint(path, label, _shared_config(architecture, tags))
+    except OSError as error:
+        raise WeightsUnusable(f"{path} cannot be read: {error.strerror or error}") from error
     if path.suffix in SUFFIXES or os.sep in pretrained:
         raise WeightsNotFound(
             f"no weights file at {path}; give --pretrained the path of one, or {WITHOUT_WEIGHTS}"
@@ -88,9 +92,8 @@ def read_state_dict(path: Path) -> tuple[StateDict, bool]:
             "and is refused; use a safetensors file"
         ) from error
     except Exception as error:  # what torch's readers raise on a damaged file is not foreseeable
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise WeightsUnusable(
-            f"{path} is not a readable weights file ({reason[:120]}); "
+            f"{path} is not a readable weights file ({first_line(error)}); "
             "fetch it again, or use a safetensors file"
         ) from error
     if isinstance(loaded, dict) and isinstance(loaded.get("state_dict"), dict):
@@ -140,7 +143,7 @@ def _from_hub(
         except EntryNotFoundError:
             reason = "the hub does not have it"
         except Exception as error:  # any failure to fetch has the same remedy: a local file
-            reason = f"{type(error).__name__}: {str(error).splitlines()[0][:100]}"
+            reason = f"{type(error).__name__}: {first_line(error)}"
             break
     raise WeightsNotFound(
         _not_found(

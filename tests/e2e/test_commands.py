@@ -130,6 +130,23 @@ def test_an_unreachable_server(some: Path, data: Path) -> None:
         assert (ran.code, "no answer from Milvus at http://127.0.0.1:9" in ran.line) == (1, True)
 
 
+def test_an_empty_folder_among_others_stops_nothing(some: Path, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    folders = (some / "apple", tmp_path / "empty", some / "lemon")
+    ran = run("index-folder", *folders, "--model", "sample", "--json", data=data)
+    assert (ran.code, "no picture in" in ran.err) == (1, True)
+    assert json.loads(ran.out)["added"] == 12
+
+
+def test_another_model_is_refused_before_its_weights_are_fetched(some: Path, data: Path) -> None:
+    index(some, data)
+    ran = run("index-folder", some, data=data)
+    assert ran.code == 1
+    assert "was indexed with sample/sha256:" in ran.line
+    assert "not ViT-L/14@336px; use --model sample" in ran.line
+    assert "loading" not in ran.err
+
+
 def test_another_model_is_refused_and_nothing_is_lost(
     some: Path, data: Path, tmp_path: Path
 ) -> None:
@@ -138,7 +155,7 @@ def test_another_model_is_refused_and_nothing_is_lost(
     program = (
         "import sys; from milvus.connection import Connection;"
         "c = Connection(sys.argv[1]); c.call(lambda m: m.alter_collection_properties('images',"
-        " {'image_search.model_id': 'other/1', 'image_search.model_name': 'other'})); c.close()"
+        " {'image_search.model_id': 'other/1'})); c.close()"
     )
     subprocess.run([sys.executable, "-c", program, data / "milvus.db"], check=True, cwd=ROOT)
     ran = run("index-folder", some, "--model", "sample", data=data)

@@ -95,6 +95,12 @@ def test_the_model_is_remembered_and_another_refused(store: MilvusCollection) ->
             store.prepare(other)
 
 
+def test_the_same_weights_in_another_place_are_noted(store: MilvusCollection) -> None:
+    moved = ModelRecord(RECORD.model_id, DIM, "model", "/elsewhere/weights.pt")
+    store.prepare(moved)
+    assert store.model() == moved
+
+
 def test_every_picture_is_its_own_best_match(
     filled: tuple[MilvusCollection, list[ImageRow], Embeddings],
 ) -> None:

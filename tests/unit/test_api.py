@@ -117,9 +117,11 @@ def test_thumbnail_and_original(client: TestClient, picture: Path, tmp_path: Pat
 
 def test_a_picture_that_changed_or_went_is_404(client: TestClient, picture: Path) -> None:
     (hit,) = client.get("/api/search", params={"q": "red"}).json()["hits"]
+    assert client.get(hit["thumbnail_url"]).status_code == 200  # and it is kept
     os.utime(picture, (1, 1))
     answer = client.get(hit["image_url"])
     assert (answer.status_code, "has changed" in answer.json()["error"]) == (404, True)
+    assert client.get(hit["thumbnail_url"]).status_code == 404
     picture.unlink()
     assert "is gone" in client.get(hit["thumbnail_url"]).json()["error"]
 

@@ -134,7 +134,9 @@ def test_the_pixel_limit_can_be_set() -> None:
 
 
 @pytest.mark.parametrize("mode", ["shortest", "longest", "squash"])
-@pytest.mark.parametrize("size", [(500, 375), (31, 800), (800, 31), (224, 224), (1, 1), (7, 9)])
+@pytest.mark.parametrize(
+    "size", [(500, 375), (31, 800), (800, 31), (224, 224), (1, 1), (7, 9), (1, 200)]
+)
 def test_the_transform_gives_its_size_and_changes_nothing_twice(
     mode: str, size: tuple[int, int]
 ) -> None:
@@ -164,3 +166,9 @@ def _is_read(attempt: Callable[[], OpenedImage]) -> bool:
         return attempt().image.mode == "RGB"
     except ImageError:
         return False
+
+
+@pytest.mark.parametrize("size", [(1, 40_000), (40_000, 1)])
+def test_a_strip_is_refused_before_it_takes_gigabytes(size: tuple[int, int]) -> None:
+    with pytest.raises(ImageError, match="too thin a strip"):
+        ImageTransform((336, 336))(Image.new("L", size))

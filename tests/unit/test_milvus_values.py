@@ -2,7 +2,7 @@ import pytest
 
 from milvus.entities import ImageRow, ModelRecord, image_id
 from milvus.errors import CollectionMissing, StoreError, StoreRefused, StoreUnavailable, translate
-from milvus.filters import all_of, equals, one_of, quoted
+from milvus.filters import equals, one_of, quoted
 from milvus.lite import is_lite
 from milvus.schema import from_entity, model_properties, model_record, to_entity
 
@@ -18,7 +18,6 @@ def test_filters_quote_what_comes_from_outside() -> None:
     assert quoted('a"b\\c\nd') == r'"a\"b\\c\nd"'
     assert equals("category", '" or true or "') == r'category == "\" or true or \""'
     assert one_of("category", ["a", 'b"']) == r'category in ["a", "b\""]'
-    assert all_of("", "a == 1", "b == 2") == "(a == 1) and (b == 2)"
 
 
 def test_a_row_survives_the_store() -> None:
@@ -40,8 +39,15 @@ def test_files_and_addresses_are_told_apart() -> None:
     assert is_lite("C:/data/milvus.db")
     assert not is_lite("http://localhost:19530")
     assert not is_lite("https://milvus.example")
-    with pytest.raises(StoreError, match="write http://localhost:19530"):
-        is_lite("localhost:19530")
+    for wrong in ("localhost:19530", "localhost:19530/db", "[::1]:19530", "10.0.0.1:19530"):
+        with pytest.raises(StoreError, match="write http://"):
+            is_lite(wrong)
+    for wrong in ("milvus://localhost:19530", "file:///data/milvus.db"):
+        with pytest.raises(StoreError, match=":// is no address of Milvus"):
+            is_lite(wrong)
+    with pytest.raises(StoreError, match="--milvus-token") as error:
+        is_lite("http://root:hunter2@localhost:19530")
+    assert "hunter2" not in str(error.value)
 
 
 def test_milvus_messages_become_our_errors() -> None:

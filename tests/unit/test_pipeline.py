@@ -3,12 +3,14 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fakes import FakeEncoder, MemoryStore
+from PIL import Image
 
 from indexer.errors import NothingFound
 from indexer.pipeline import PipelineOptions, index_library
-from indexer.report import IndexReport, total
+from indexer.report import IndexReport, followed_by, total
 from indexer.scan import Skipped
 from indexer.snapshot import Snapshots
 
@@ -23,13 +25,14 @@ class Library:
         self.store = store
         self.encoder = encoder
         self.snapshots: Snapshots | None = None
+        self.write_batch = 50
 
     def index(
         self,
         on_progress: Callable[[IndexReport], None] = lambda report: None,
         keep_missing: bool = False,
     ) -> IndexReport:
-        options = PipelineOptions(write_batch=50, keep_missing=keep_missing)
+        options = PipelineOptions(write_batch=self.write_batch, keep_missing=keep_missing)
         return index_library(
             self.root, self.store, lambda: self.encoder, options, on_progress, self.snapshots
         )
@@ -120,6 +123,38 @@ def test_moved_files_keep_their_embedding(library: Library) -> None:
     assert library.held()["new/renamed.png"] == "new"
     assert "red/a.png" not in library.held()
     assert library.encoder.batches == []
+
+
+def assert_every_embedding_is_fresh(library: Library) -> None:
+    for row, embedding in library.store.entities.values():
+        with Image.open(row.path) as image:
+            (fresh,) = FakeEncoder().encode_images([image])
+        np.testing.assert_allclose(embedding, fresh, atol=1e-6, err_msg=row.path)
+
+
+def test_two_pictures_that_swap_names_swap_embeddings(library: Library) -> None:
+    library.index()
+    a, b = library.root / "red/a.png", library.root / "green/b.png"
+    a.rename(library.root / "c.tmp")
+    b.rename(a)
+    (library.root / "c.tmp").rename(b)
+    library.write_batch = 1  # the first is in the store when the second is looked at
+    assert counts(library.index()) == {"found": 3, "updated": 2, "unchanged": 1}
+    assert_every_embedding_is_fresh(library)
+
+
+def test_renumbered_pictures_keep_their_own_embeddings(library: Library, paint: Paint) -> None:
+    for number in range(60):
+        paint(f"many/{number:03}.png", f"rgb({number * 4}, {255 - number * 4}, 90)")
+    library.index()
+    for number in reversed(range(60)):
+        path = library.root / f"many/{number:03}.png"
+        path.rename(library.root / f"many/{number + 1:03}.png")
+    paint("many/000.png", "blue")
+    library.write_batch = 1
+    library.index()
+    assert len(library.held()) == 64
+    assert_every_embedding_is_fresh(library)
 
 
 def test_copies_share_an_embedding(library: Library) -> None:
@@ -306,3 +341,11 @@ def test_the_report_as_json_and_the_sum_of_two() -> None:
         "model_id": "m",
         "interrupted": True,
     }
+
+
+def test_runs_that_follow_each_other_add_up_their_work_and_not_their_state() -> None:
+    first = IndexReport(found=3, added=2, skipped=[Skipped("a", "why")])
+    later = IndexReport(found=4, added=1, unchanged=2, skipped=[Skipped("a", "why")])
+    both = followed_by(first, later)
+    assert counts(both) == {"found": 4, "added": 3, "unchanged": 2}
+    assert len(both.skipped) == 1

@@ -64,6 +64,14 @@ def test_links_are_followed_once_and_loops_are_told(tmp_path: Path) -> None:
     ]
 
 
+def test_a_date_that_milvus_cannot_hold_is_its_last_one(tmp_path: Path) -> None:
+    touch(tmp_path, "future.jpg")
+    os.utime(tmp_path / "future.jpg", (2**34, 2**34))
+    (item,) = scan(tmp_path)
+    assert isinstance(item, FoundFile)
+    assert item.mtime_ns == 2**63 - 1
+
+
 def test_what_is_no_regular_file_is_told(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jpg")
     (item,) = scan(tmp_path)

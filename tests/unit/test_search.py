@@ -41,6 +41,8 @@ def test_categories_restrict(service: SearchService) -> None:
         ({"text": ""}, "type a few words"),
         ({"text": " \n\t "}, "type a few words"),
         ({"text": "x" * 5000}, "5,000 characters, and at most 1,000"),
+        ({"text": "\udcff"}, "not valid Unicode"),
+        ({"text": "a", "categories": ["\udcff"]}, "not valid Unicode"),
         ({"text": "a", "top_k": 0}, "top_k must be between 1 and 1000, not 0"),
         ({"text": "a", "top_k": 1001}, "top_k must be between"),
     ],

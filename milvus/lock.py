@@ -1,4 +1,4 @@
-"""One writer at a time: writers to one collection must take turns."""
+"""One writer at a time: writers to one collection must take turns, and each sees a whole state."""
 
 import contextlib
 import os
@@ -7,14 +7,14 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from indexer.errors import CannotLock
+from milvus.errors import StoreUnwritable
 
 
 @contextlib.contextmanager
 def writing(path: Path, on_wait: Callable[[str], None]) -> Iterator[None]:
     """Hold the lock file; wait where another process holds it, after ``on_wait`` was told who.
 
-    The system frees the lock when a process ends in any way. Raises CannotLock where the file
+    The system frees the lock when a process ends in any way. Raises StoreUnwritable where the file
     cannot be made.
     """
     holder = path.with_name(path.name + ".holder")
@@ -28,7 +28,7 @@ def writing(path: Path, on_wait: Callable[[str], None]) -> Iterator[None]:
             lock.acquire()
         holder.write_text(str(os.getpid()), encoding="ascii")
     except OSError as error:
-        raise CannotLock(
+        raise StoreUnwritable(
             f"{path} cannot be written: {error.strerror or error}; "
             "give another --data-dir or --milvus-uri"
         ) from error
