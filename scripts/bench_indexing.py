@@ -35,6 +35,7 @@ import torch
 from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
+from configs.commandline import quiet_libraries
 from embeddings.models import canonical
 from embeddings.openclip.building import Built
 from embeddings.openclip.encoder import OpenClipEncoder
@@ -49,6 +50,7 @@ from milvus.entities import ModelRecord, image_id
 
 def main() -> int:
     options = _options()
+    quiet_libraries()
     torch.manual_seed(0)
     files = [f for f in scan(options.folder.resolve()) if isinstance(f, FoundFile)]
     if not files:
@@ -201,7 +203,7 @@ class LiteStore:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._connection.call(lambda client: client.flush("images"))
+        self.collection.flush()
         self._connection.close()
         shutil.rmtree(self._folder)
 

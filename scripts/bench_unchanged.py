@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from configs.commandline import quiet_libraries
 from embeddings.encoder import Embeddings
 from embeddings.images import ImageTransform
 from indexer.pipeline import PipelineOptions, index_library
@@ -53,6 +54,7 @@ def main() -> int:
     parser.add_argument("--files", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
+    quiet_libraries()
     folder = Path(tempfile.mkdtemp())
     try:
         _bench(folder, options.files, options.rounds)
