@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from indexer.scan import Skipped
+from milvus.entities import printable
 
 # More than these would scroll the summary off the screen; --json has them all.
 SKIPPED_SHOWN = 20
@@ -100,9 +101,3 @@ def followed_by(before: IndexReport, after: IndexReport) -> IndexReport:
     both = total([before, after])
     both.found, both.unchanged, both.skipped = after.found, after.unchanged, after.skipped
     return both
-
-
-def printable(path: str) -> str:
-    """A path that any terminal and any JSON reader takes, with what is not Unicode escaped."""
-    text = path.encode("utf-8", "backslashreplace").decode("utf-8")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -64,3 +64,9 @@ class Match:
     row: ImageRow
     score: float
     """Cosine similarity, -1 to 1."""
+
+
+def printable(path: str) -> str:
+    """A path that any terminal and any JSON reader takes, with what is not Unicode escaped."""
+    text = path.encode("utf-8", "backslashreplace").decode("utf-8")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

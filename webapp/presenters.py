@@ -5,6 +5,7 @@ from pathlib import PurePath
 from typing import Any
 
 from embeddings.errors import EncoderError
+from milvus.entities import printable
 from milvus.errors import CollectionMissing, StoreError
 from webapp.errors import BadQuery
 from webapp.query import Hit, SearchResult
@@ -64,7 +65,8 @@ def result_text(result: SearchResult) -> str:
     """One line for each hit: score, category, path."""
     width = max((len(hit.category) for hit in result.hits), default=0)
     return "\n".join(
-        f"{hit.score:6.3f}  {hit.category:<{width}}  {hit.path}" for hit in result.hits
+        f"{hit.score:6.3f}  {printable(hit.category):<{width}}  {printable(hit.path)}"
+        for hit in result.hits
     )
 
 
@@ -74,8 +76,10 @@ def stats_text(stats: LibraryStats, index_type: str, metric_type: str) -> str:
         f"{stats.images:,} pictures, {stats.model.model_id}, {stats.model.dim} dimensions, "
         f"{index_type}, {metric_type}"
     ]
-    lines += [f"  library {name}: {count:,}" for name, count in stats.libraries.items()]
-    lines += [f"  {name or NO_CATEGORY}: {count:,}" for name, count in stats.categories.items()]
+    lines += [f"  library {printable(name)}: {count:,}" for name, count in stats.libraries.items()]
+    lines += [
+        f"  {printable(name) or NO_CATEGORY}: {count:,}" for name, count in stats.categories.items()
+    ]
     return "\n".join(lines)
 
 

@@ -121,5 +121,10 @@ def test_html_escapes_what_comes_from_folders() -> None:
     assert "1 best of 10 pictures" in html
 
 
+def test_text_lines_keep_names_from_driving_the_terminal() -> None:
+    hit = Hit(1, "/l/a\n\x1b[31m.png", "c\x07", 0.5, 3, 4)
+    assert result_text(SearchResult([hit], 1.0)) == " 0.500  c\\x07  /l/a\\n\\x1b[31m.png"
+
+
 def test_text_lines() -> None:
     assert result_text(SearchResult([HIT], 1.0)) == ' 0.250  <script>"  /l/a"<b>/x.png'
