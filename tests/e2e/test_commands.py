@@ -151,13 +151,14 @@ def test_another_model_is_refused_and_nothing_is_lost(
     some: Path, data: Path, tmp_path: Path
 ) -> None:
     index(some, data)
-    # The same collection, which now says that it was made by another model.
+    # The same collection, which now says that it was made with other weights of that name.
     program = (
         "import sys; from milvus.connection import Connection;"
         "c = Connection(sys.argv[1]); c.call(lambda m: m.alter_collection_properties('images',"
         " {'image_search.model_id': 'other/1'})); c.close()"
     )
     subprocess.run([sys.executable, "-c", program, data / "milvus.db"], check=True, cwd=ROOT)
+    Image.new("RGB", (90, 60), "red").save(some / "new.png")
     ran = run("index-folder", some, "--model", "sample", data=data)
     assert ran.code == 1
     assert "was indexed with other/1 (768 dimensions), not sample/sha256:" in ran.line
