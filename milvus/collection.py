@@ -43,6 +43,10 @@ class MilvusCollection:
         self._connection = connection
         self._loaded_by: MilvusClient | None = None
 
+    def close(self) -> None:
+        """Let go of the server or the file."""
+        self._connection.close()
+
     def lock_file(self, folder: Path) -> Path:
         """The file that makes this collection's writers take turns (see ``milvus.lock``)."""
         return self._connection.lock_file(folder, self.name)

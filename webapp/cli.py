@@ -1,8 +1,8 @@
 """The command ``image-search``: reads settings, builds the parts, runs, prints, exits."""
 
 import argparse
-import contextlib
 import json
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -134,18 +134,23 @@ def _serve(settings: Settings) -> int:
         pass
     except StoreUnavailable as error:  # a server may come back: the page says so meanwhile
         print(f"{PROGRAM}: {error}", file=sys.stderr)
-    with contextlib.suppress(KeyboardInterrupt):
-        serve(
-            _service(settings, store),
-            Thumbnails(settings.thumbnails_dir, settings.indexing.max_pixels),
-            listener,
-            settings.server,
-            index_type=store.index.index_type,
-            metric_type=METRIC_TYPE,
-            top_k=settings.search.top_k,
-            max_query_chars=settings.search.max_query_chars,
-        )
+    still_loading = serve(
+        _service(settings, store),
+        Thumbnails(settings.thumbnails_dir, settings.indexing.max_pixels),
+        listener,
+        settings.server,
+        index_type=store.index.index_type,
+        metric_type=METRIC_TYPE,
+        top_k=settings.search.top_k,
+        max_query_chars=settings.search.max_query_chars,
+    )
     print("stopped", file=sys.stderr)
+    if still_loading:
+        # Python cannot end a thread that is importing a model's modules; torch aborts the process
+        # when it is torn down under it. The store is closed first, so that nothing is lost.
+        store.close()
+        sys.stderr.flush()
+        os._exit(DONE)
     return DONE
 
 

@@ -1,5 +1,6 @@
 """Listen, say where, and serve until Ctrl+C."""
 
+import contextlib
 import os
 import socket
 import sys
@@ -49,8 +50,8 @@ def serve(
     metric_type: str,
     top_k: int,
     max_query_chars: int,
-) -> None:
-    """Serve page and API on a socket until Ctrl+C."""
+) -> bool:
+    """Serve page and API on a socket until Ctrl+C; whether the model was still being loaded then."""
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     from webapp.ui import build_page, mount_page
 
@@ -67,9 +68,16 @@ def serve(
     config = uvicorn.Config(
         guarded, log_level="warning", timeout_graceful_shutdown=SHUTDOWN_S, access_log=False
     )
-    threading.Thread(target=_warm_up, args=(service,), name="warm-up", daemon=True).start()
+    ended = threading.Event()
+    warming = threading.Thread(target=_warm_up, args=(service, ended), name="warm-up", daemon=True)
+    warming.start()
     _announce(listener, settings)
-    uvicorn.Server(config).run(sockets=[listener])
+    try:
+        with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises it again when it has ended
+            uvicorn.Server(config).run(sockets=[listener])
+    finally:
+        ended.set()
+    return warming.is_alive()
 
 
 def _announce(listener: socket.socket, settings: ServerSettings) -> None:
@@ -115,7 +123,7 @@ def _public_link(host: str, port: int) -> str:
         ) from error
 
 
-def _warm_up(service: SearchService) -> None:
+def _warm_up(service: SearchService, ended: threading.Event) -> None:
     """Load the model behind the page; what fails is told to whoever searches."""
     try:
         service.warm_up()
@@ -123,6 +131,10 @@ def _warm_up(service: SearchService) -> None:
         return
     except (StoreError, EncoderError) as error:
         _say(f"image-search: {error}")
+    except Exception:
+        # Ctrl+C may come while the model's modules are being imported, which then fails in any way.
+        if not ended.is_set():
+            raise
 
 
 def _say(line: str) -> None:
