@@ -51,7 +51,7 @@ def serve(
     top_k: int,
     max_query_chars: int,
 ) -> bool:
-    """Serve page and API on a socket until Ctrl+C; whether the model was still being loaded then."""
+    """Serve page and API until Ctrl+C; whether the model was still being loaded then."""
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     from webapp.ui import build_page, mount_page
 
