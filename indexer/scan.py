@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from indexer.errors import NotAFolder
+from milvus.entities import storable_time
 
 SUFFIXES = frozenset(
     f".{ending}"
@@ -21,10 +22,6 @@ SUFFIXES = frozenset(
 IGNORED_FOLDERS = frozenset(
     ["__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found"]
 )
-
-
-# Milvus keeps times as INT64, in nanoseconds; a file dated after 2262 gets its last moment.
-MAX_INT64 = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -116,7 +113,7 @@ def _file(entry: os.DirEntry[str], prefix: str, category: str) -> FoundFile | Sk
         return Skipped(entry.path, reason, hides=not broken)
     if not stat.S_ISREG(status.st_mode):
         return Skipped(entry.path, "not a regular file")
-    mtime_ns = min(max(status.st_mtime_ns, -MAX_INT64), MAX_INT64)
+    mtime_ns = storable_time(status.st_mtime_ns)
     return FoundFile(entry.path, prefix + entry.name, category, status.st_size, mtime_ns)
 
 

@@ -69,12 +69,7 @@ class MilvusCollection:
             raise self.mismatch(recorded, f"{model.model_id} ({model.dim})")
         if recorded != model:
             # The same weights under another name or in another place: searching needs the new one.
-            properties = model_properties(model)
-            self._call(
-                lambda client: client.alter_collection_properties(
-                    self.name, properties, timeout=self._timeout
-                )
-            )
+            self._set_properties(model_properties(model))
 
     def mismatch(self, recorded: ModelRecord, asked: str) -> ModelMismatch:
         """The error for a model that is not the collection's, with what to do."""
@@ -177,12 +172,7 @@ class MilvusCollection:
 
     def set_token(self, library: str, token: str) -> None:
         """Keep a word for a library among the collection's properties."""
-        properties = {token_property(library): token}
-        self._call(
-            lambda client: client.alter_collection_properties(
-                self.name, properties, timeout=self._timeout
-            )
-        )
+        self._set_properties({token_property(library): token})
 
     def drop_library(self, library: str) -> int:
         """Remove the entries of one library; their number."""
@@ -204,6 +194,13 @@ class MilvusCollection:
             lambda client: client.describe_collection(self.name, timeout=self._timeout)
         )
         return dict(described.get("properties") or {})
+
+    def _set_properties(self, properties: dict[str, str]) -> None:
+        self._call(
+            lambda client: client.alter_collection_properties(
+                self.name, properties, timeout=self._timeout
+            )
+        )
 
     def _delete(self, ids: list[int], client: MilvusClient) -> None:
         client.delete(self.name, ids=ids, timeout=self._timeout)

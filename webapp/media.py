@@ -14,7 +14,7 @@ from PIL import Image
 
 from embeddings.errors import ImageError
 from embeddings.images import open_image
-from milvus.entities import ImageRow
+from milvus.entities import ImageRow, storable_time
 from webapp.errors import ImageGone
 
 # Longest side in pixels: sharp in a grid of four columns on a dense screen, 20 to 30 KB each.
@@ -31,19 +31,20 @@ class Thumbnails:
 
     def path(self, row: ImageRow) -> Path:
         """The thumbnail's file, made where it is missing. Raises ImageGone."""
-        original(row)  # of a picture that is gone nothing is shown, kept thumbnails neither
+        # Of a picture that is gone nothing is shown, kept thumbnails neither.
+        source = original(row)
         thumbnail = self._folder / row.content_hash[:2] / f"{row.content_hash}.webp"
         if not thumbnail.is_file():
-            self._write(thumbnail, self._render(row))
+            self._write(thumbnail, self._render(source))
         return thumbnail
 
-    def _render(self, row: ImageRow) -> Image.Image:
+    def _render(self, source: Path) -> Image.Image:
         try:
             image = open_image(
-                original(row).read_bytes(), max_pixels=self._max_pixels, at_least=THUMBNAIL_SIDE
+                source.read_bytes(), max_pixels=self._max_pixels, at_least=THUMBNAIL_SIDE
             ).image
         except (OSError, ImageError) as error:
-            raise ImageGone(f"{row.path} cannot be shown: {error}") from error
+            raise ImageGone(f"{source} cannot be shown: {error}") from error
         image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
         return image
 
@@ -74,7 +75,7 @@ def original(row: ImageRow) -> Path:
         status = path.stat()
     except OSError as error:
         raise ImageGone(f"{row.path} is gone since it was indexed") from error
-    mtime_ns = min(status.st_mtime_ns, 2**63 - 1)  # as it is stored
+    mtime_ns = storable_time(status.st_mtime_ns)
     unchanged = status.st_size == row.size and mtime_ns == row.mtime_ns
     if not stat.S_ISREG(status.st_mode) or not unchanged:
         raise ImageGone(f"{row.path} has changed since it was indexed; index its folder again")

@@ -17,6 +17,12 @@ READY = re.compile(r"serving on (http://\S+)")
 START_S = 120
 
 
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A data folder of a test's own."""
+    return tmp_path / "data"
+
+
 @pytest.fixture(scope="session")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The drawn sample library, with a seed that nothing was trained on."""

@@ -17,11 +17,6 @@ from support import BIN, ROOT, Ran, run
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
-    return tmp_path / "data"
-
-
-@pytest.fixture
 def some(library: Path, tmp_path: Path) -> Path:
     """A small library of its own for each test."""
     folder = tmp_path / "some"

@@ -15,11 +15,6 @@ from support import BIN, run
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
-    return tmp_path / "data"
-
-
-@pytest.fixture
 def few(library: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "few"
     (folder / "lemon").mkdir(parents=True)
