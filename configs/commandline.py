@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Collection, Iterator
@@ -73,7 +74,7 @@ def one_line_errors(
         _leave(program, error, FAILED)
     except KeyboardInterrupt:
         _say(f"{program}: stopped")
-        sys.exit(FAILED)
+        leave_now(FAILED)
     except BrokenPipeError:
         # The reader of a pipe (`… | head`) went away: not an error. Python would complain once
         # more when it closes stdout at exit, so stdout is pointed elsewhere first.
@@ -81,9 +82,23 @@ def one_line_errors(
         sys.exit(DONE)
 
 
+def leave_now(code: int) -> NoReturn:
+    """End the process after Ctrl+C without waiting for its threads.
+
+    Python would wait for a batch that is being encoded, and cannot end a thread that is importing
+    a model's modules: torch aborts the process when it is torn down under it. Close the store
+    before, so that nothing is lost.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
+
+
 def quiet_libraries() -> None:
     """Keep libraries' own log lines off the terminal: errors reach the user as our one line."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its C library tells of every reconnection
     for name in ("grpc", "pymilvus", "milvus_lite", "httpx", "httpx2", "huggingface_hub", "PIL"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     # Pillow warns of oddities in files; a file that matters is named in the report.

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from configs.commandline import (
     FAILED,
     OneLineParser,
     add_settings,
+    leave_now,
     one_line_errors,
     quiet_libraries,
     settings_from,
@@ -34,9 +35,16 @@ PROGRAM = "index-folder"
 class Outcome:
     """What a run over all folders did."""
 
-    report: "IndexReport"
-    empty: list[str]
+    reports: "dict[Path, IndexReport]"
+    empty: list[str] = field(default_factory=list)
     """What was said of folders without pictures."""
+
+    @property
+    def whole(self) -> "IndexReport":
+        """The sum over the folders."""
+        from indexer.report import total
+
+        return total(list(self.reports.values()))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -52,12 +60,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     quiet_libraries()
     with one_line_errors(PROGRAM, (NotAFolder,), (IndexingError, StoreError, EncoderError)):
         outcome = _index(arguments.folders, settings, arguments.watch)
-        report = outcome.report
+        report = outcome.whole
         if arguments.json:
             print(json.dumps(report.as_json(), ensure_ascii=False))
         if report.found or not outcome.empty:
             _say(report.as_text())
-        return FAILED if report.interrupted or outcome.empty else DONE
+        if report.interrupted:
+            leave_now(FAILED)
+        return FAILED if outcome.empty else DONE
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -75,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _index(folders: Sequence[Path], settings: Settings, watch: bool) -> "Outcome":
+def _index(folders: Sequence[Path], settings: Settings, watch: bool) -> Outcome:
     from indexer.report import followed_by
     from indexer.scan import check_root
     from indexer.watch import changed_libraries
@@ -99,20 +109,21 @@ def _index(folders: Sequence[Path], settings: Settings, watch: bool) -> "Outcome
             if not store.exists() or not _same_name(settings, store):
                 load()
             outcome = _index_each(roots, store, load, settings)
-        if not watch or outcome.report.interrupted:
+        if not watch or outcome.whole.interrupted:
             return outcome
-        _say(outcome.report.as_text())
+        _say(outcome.whole.as_text())
         _say("watching for changes (Ctrl+C ends)")
-        whole = outcome.report
+        reports = outcome.reports
         for changed in changed_libraries(roots):
             with writing(lock, _say_waiting):
                 again = _index_each(changed, store, load, settings)
-            if again.report.changed:
-                _say(again.report.as_text())
-            whole = followed_by(whole, again.report)
-            if again.report.interrupted:
+            if again.whole.changed:
+                _say(again.whole.as_text())
+            for root, report in again.reports.items():
+                reports[root] = followed_by(reports[root], report) if root in reports else report
+            if again.whole.interrupted:
                 break
-        return Outcome(whole, [])
+        return Outcome(reports)
     finally:
         connection.close()
 
@@ -122,12 +133,11 @@ def _index_each(
     store: "MilvusCollection",
     load: Callable[[], "Encoder"],
     settings: Settings,
-) -> "Outcome":
+) -> Outcome:
     """Index one library after another; an empty one is told and does not stop the others."""
     from indexer.errors import NothingFound
     from indexer.pipeline import PipelineOptions, count_files, index_library
     from indexer.progress import Progress
-    from indexer.report import total
     from indexer.snapshot import Snapshots
 
     options = PipelineOptions(
@@ -137,20 +147,20 @@ def _index_each(
         keep_missing=settings.indexing.keep_missing,
     )
     snapshots = Snapshots(settings.snapshots_dir, f"{store.address} {store.name}")
-    reports, empty = [], []
+    outcome = Outcome({})
     for root in roots:
         try:
             with Progress(root.name or str(root), count_files(root)) as progress:
                 report = index_library(root, store, load, options, progress, snapshots)
         except NothingFound as error:
-            empty.append(str(error))
+            outcome.empty.append(str(error))
             _say(f"{PROGRAM}: {error}")
             continue
         report.model_id = store.model().model_id
-        reports.append(report)
+        outcome.reports[root] = report
         if report.interrupted:
             break
-    return Outcome(total(reports), empty)
+    return outcome
 
 
 def _say_waiting(holder: str) -> None:

@@ -97,7 +97,7 @@ def total(reports: Sequence[IndexReport]) -> IndexReport:
 
 
 def followed_by(before: IndexReport, after: IndexReport) -> IndexReport:
-    """Two runs over the same libraries as one: work adds up, the state is the later one's."""
+    """Two runs over one library as one: work adds up, the state is the later one's."""
     both = total([before, after])
     both.found, both.unchanged, both.skipped = after.found, after.unchanged, after.skipped
     return both

@@ -8,8 +8,9 @@ from types import TracebackType
 from milvus.entities import Embedding, ImageRow
 from milvus.store import ImageStore
 
-# Batches that may wait for the store; more would only pile up where it is the slow part.
-WAITING_BATCHES = 4
+# Batches that may wait for the store. More would only pile up where it is the slow part, and be
+# lost work when the process is killed.
+WAITING_BATCHES = 1
 
 _Batch = list[tuple[ImageRow, Embedding]]
 

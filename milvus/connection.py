@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 from pathlib import Path
 from typing import TypeVar
@@ -40,6 +41,7 @@ class Connection:
         self._create = create
         self._client: MilvusClient | None = None
         self._lock = threading.Lock()
+        self._aside = ThreadPoolExecutor(thread_name_prefix="milvus")
         # pymilvus logs a traceback before it raises; the error itself is told by whoever catches.
         logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
 
@@ -55,14 +57,22 @@ class Connection:
                 used.append(self._connected())
                 return operation(used[-1])
 
-        try:
-            return once()
-        except StoreUnavailable:
-            if not self.is_lite:
-                raise
-            # The process that served the file has left: open it here, unless another thread has.
-            self._forget(used[-1] if used else None)
-            return once()
+        def twice() -> T:
+            try:
+                return once()
+            except StoreUnavailable:
+                if not self.is_lite:
+                    raise
+                # The process that served the file has left: open it here, unless another thread
+                # has.
+                self._forget(used[-1] if used else None)
+                return once()
+
+        if threading.current_thread() is threading.main_thread():
+            # Ctrl+C raises in the main thread. Inside gRPC it would leave a lock held, for which
+            # every later call would wait for ever; waiting for another thread it does no harm.
+            return self._aside.submit(twice).result()
+        return twice()
 
     def lock_file(self, folder: Path, collection: str) -> Path:
         """The file that makes writers to a collection take turns: beside a local store; in

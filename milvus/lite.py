@@ -22,6 +22,9 @@ from milvus.errors import StoreError, StoreLocked, StoreUnwritable
 
 # A holder writes its port as soon as it has recovered the file, which takes seconds when large.
 WAIT_FOR_HOLDER_S = 10.0
+# Milvus Lite gathers writes in memory and turns them into Python objects, ten times as large, to
+# write them out. Its own limit of 128 MiB takes more than a gigabyte then, and several seconds.
+MEMTABLE_LIMIT = ("MILVUS_LITE_MEMTABLE_MEMORY_LIMIT_BYTES", str(8 * 1024 * 1024))
 _held: dict[Path, tuple[object, object, str]] = {}
 _lock = threading.Lock()
 
@@ -103,6 +106,7 @@ def without_clustering_warnings() -> Iterator[None]:
 
 def _open(path: Path) -> bool:
     """Open and serve a file; False where another process holds it."""
+    os.environ.setdefault(*MEMTABLE_LIMIT)  # read when milvus_lite is imported
     from milvus_lite.adapter.grpc.server import start_server_in_thread
     from milvus_lite.exceptions import DataDirLockedError
 

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -15,6 +14,7 @@ from configs.commandline import (
     WRONG_USAGE,
     OneLineParser,
     add_settings,
+    leave_now,
     one_line_errors,
     quiet_libraries,
     settings_from,
@@ -146,11 +146,8 @@ def _serve(settings: Settings) -> int:
     )
     print("stopped", file=sys.stderr)
     if still_loading:
-        # Python cannot end a thread that is importing a model's modules; torch aborts the process
-        # when it is torn down under it. The store is closed first, so that nothing is lost.
         store.close()
-        sys.stderr.flush()
-        os._exit(DONE)
+        leave_now(DONE)
     return DONE
 
 

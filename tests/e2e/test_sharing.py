@@ -5,13 +5,35 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
+import threading
 import time
 from pathlib import Path
 from typing import IO
 
 import pytest
 from filelock import FileLock
-from support import BIN, run
+from support import BIN, ROOT, run
+
+GIVE_UP_S = 180
+
+# index-folder with a model that needs no weights and takes a minute for its second batch.
+SLOW_MODEL = """
+import sys, time
+sys.path.insert(0, sys.argv.pop(1))
+from fakes import FakeEncoder
+import embeddings.load
+class Slow(FakeEncoder):
+    def encode_images(self, images):
+        if self.batches:
+            time.sleep(1)  # the first batch is handed to the store
+            print("the long batch", file=sys.stderr, flush=True)
+            time.sleep(60)
+        return super().encode_images(images)
+embeddings.load.load_encoder = lambda *args, **kwargs: Slow(batch_size=2)
+from indexer.cli import main
+sys.exit(main())
+"""
 
 
 @pytest.fixture
@@ -23,14 +45,24 @@ def few(library: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def start(folder: Path, data: Path, *options: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [BIN / "index-folder", folder, "--model", "sample", *options],
+def popen(*command: object, data: Path) -> "subprocess.Popen[str]":
+    """Start a command that Ctrl+C reaches; one that hangs is killed after a while."""
+    process = subprocess.Popen(
+        [str(word) for word in command],
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "IMAGE_SEARCH_DATA_DIR": str(data)},
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
+    watchdog = threading.Timer(GIVE_UP_S, process.kill)
+    watchdog.daemon = True
+    watchdog.start()
+    return process
+
+
+def start(folder: Path, data: Path, *options: str) -> "subprocess.Popen[str]":
+    return popen(BIN / "index-folder", folder, "--model", "sample", *options, data=data)
 
 
 def read_until(stream: IO[str] | None, words: str) -> str:
@@ -56,6 +88,18 @@ def test_the_second_indexer_waits_and_says_for_whom(few: Path, data: Path) -> No
         read_until(second.stderr, "5 added")
         assert second.wait(60) == 0
     assert images(data) == 5
+
+
+def test_ctrl_c_does_not_wait_for_a_long_batch(few: Path, data: Path) -> None:
+    with popen(sys.executable, "-c", SLOW_MODEL, ROOT / "tests", few, "--json", data=data) as slow:
+        read_until(slow.stderr, "the long batch")
+        slow.send_signal(signal.SIGINT)
+        assert slow.wait(30) == 1
+        assert slow.stdout is not None
+        report = json.loads(slow.stdout.read())
+        assert "stopped early" in read_until(slow.stderr, "2 added")
+    assert (report["interrupted"], report["added"]) == (True, 2)
+    assert images(data) == 2
 
 
 def test_a_watched_folder_is_followed(few: Path, library: Path, data: Path) -> None:

@@ -17,6 +17,9 @@ from milvus.connection import Connection
 
 PICTURES = 300
 KILLS = 20
+# What a kill costs at most: a batch being written, one that waits, one being gathered (of 50
+# each), and two of the encoder's (of 4).
+ENCODED_AGAIN = 3 * 50 + 2 * 4
 
 # The pipeline on a real store, with an encoder that needs no torch, so that a kill meets it at
 # work and not while it loads.
@@ -34,9 +37,13 @@ connection = Connection(uri)
 store = MilvusCollection(connection)
 store.prepare(RECORD)
 print("ready", flush=True)
+class Encoder(FakeEncoder):
+    def encode_images(self, images):
+        print("encoding", len(images), flush=True)
+        return super().encode_images(images)
 snapshots = Snapshots(Path(uri).parent / "snapshots", uri)
-report = index_library(root, store, FakeEncoder, PipelineOptions(), snapshots=snapshots)
-print(report.encoded, flush=True)
+report = index_library(root, store, Encoder, PipelineOptions(), snapshots=snapshots)
+print("done", flush=True)
 connection.close()
 """
 
@@ -49,6 +56,18 @@ def start(root: Path, uri: Path) -> "subprocess.Popen[str]":
         text=True,
         cwd=ROOT,
     )
+
+
+def encoded(process: "subprocess.Popen[str]") -> tuple[int, bool]:
+    """The number of pictures that went to the encoder, and whether the run came to its end."""
+    assert process.stdout is not None
+    words = [line.split() for line in process.stdout]
+    return sum(int(line[1]) for line in words if line[0] == "encoding"), ["done"] in words
+
+
+def wait_until_ready(process: "subprocess.Popen[str]") -> None:
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
 
 
 @pytest.fixture
@@ -91,28 +110,51 @@ def moments(rng: np.random.Generator, whole: float) -> Iterator[float]:
         yield float(rng.uniform(0, whole))
 
 
+def whole_run(root: Path, uri: Path) -> float:
+    """Index everything; the seconds that it took."""
+    with start(root, uri) as process:
+        wait_until_ready(process)
+        began = time.monotonic()
+        assert encoded(process) == (PICTURES, True)
+        return time.monotonic() - began
+
+
 def test_killed_at_twenty_moments(root: Path, tmp_path: Path) -> None:
     uri = tmp_path / "milvus.db"
     rng = np.random.default_rng(7)
-    with start(root, uri) as whole_run:
-        assert whole_run.stdout is not None
-        assert whole_run.stdout.readline() == "ready\n"
-        began = time.monotonic()
-        assert whole_run.stdout.readline() == f"{PICTURES}\n"
-        whole = time.monotonic() - began
+    whole = whole_run(root, uri)
     assert held(uri) == in_folder(root)
     cut_short = 0
     for moment in moments(rng, whole):
         change(root, rng)
         with start(root, uri) as victim:
-            assert victim.stdout is not None
-            assert victim.stdout.readline() == "ready\n"
+            wait_until_ready(victim)
             time.sleep(moment)
             victim.kill()
-            cut_short += victim.stdout.read() == ""
+            _, done = encoded(victim)
+            cut_short += not done
         with start(root, uri) as second:
-            assert second.stdout is not None
-            assert second.stdout.readline() == "ready\n"
-            assert second.stdout.readline().strip().isdigit()
+            wait_until_ready(second)
+            _, done = encoded(second)
+            assert done
         assert held(uri) == in_folder(root)
     assert cut_short >= KILLS // 4  # the kills did meet it at work
+
+
+@pytest.mark.parametrize("reached", [4, 100, 200, 280])
+def test_a_kill_costs_little_work(root: Path, tmp_path: Path, reached: int) -> None:
+    uri = tmp_path / "milvus.db"
+    with start(root, uri) as victim:
+        wait_until_ready(victim)
+        assert victim.stdout is not None
+        before = 0
+        while before < reached:
+            before += int(victim.stdout.readline().split()[1])
+        victim.kill()
+        before += encoded(victim)[0]  # what it still said
+    with start(root, uri) as second:
+        wait_until_ready(second)
+        after, done = encoded(second)
+    assert done
+    assert PICTURES <= before + after <= PICTURES + ENCODED_AGAIN
+    assert held(uri) == in_folder(root)
