@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from platformdirs import user_data_path
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 APPLICATION = "text-image-search"
@@ -21,6 +21,14 @@ class _Group(BaseModel):
 def _option(name: str) -> dict[str, Any]:
     """Name the command-line option of a field where ``--group-field`` is not its best name."""
     return {"option": name}
+
+
+def _checked_credentials(value: SecretStr | None) -> SecretStr | None:
+    if value is not None:
+        user, colon, password = value.get_secret_value().partition(":")
+        if not (user and colon and password):
+            raise ValueError("it must be user:password")
+    return value
 
 
 class ModelSettings(_Group):
@@ -55,6 +63,27 @@ class ModelSettings(_Group):
         description="images that are encoded together; default: what suits the device",
         json_schema_extra=_option("--batch-size"),
     )
+    encoder_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s/]+\S*$",
+        description="http://HOST:PORT of an encoder service to use in place of a model here",
+        json_schema_extra=_option("--encoder-url"),
+    )
+    encoder_auth: SecretStr | None = Field(
+        None,
+        description="user:password of that service; better in the environment",
+        json_schema_extra=_option("--encoder-auth"),
+    )
+
+    @property
+    def secret_encoder_auth(self) -> str | None:
+        """The password in plain text, to hand to the encoder service and nobody else."""
+        return self.encoder_auth.get_secret_value() if self.encoder_auth else None
+
+    @field_validator("encoder_auth")
+    @classmethod
+    def _has_user_and_password(cls, value: SecretStr | None) -> SecretStr | None:
+        return _checked_credentials(value)
 
 
 class MilvusSettings(_Group):
@@ -101,6 +130,52 @@ class IndexingSettings(_Group):
     max_pixels: int = Field(
         200_000_000, ge=1, description="pictures with more pixels than this are skipped"
     )
+    caption_weight: float = Field(
+        0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="how much a manifest's captions count in the vectors, as in 0.3; 0: not at all",
+        json_schema_extra=_option("--caption-weight"),
+    )
+    image_weight: float = Field(
+        1.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="how much pictures with a caption count in them, as in 0.7",
+        json_schema_extra=_option("--image-weight"),
+    )
+    download_max_bytes: int = Field(
+        50_000_000,
+        ge=1,
+        description="pictures behind URLs that are larger are skipped",
+        json_schema_extra=_option("--download-max-bytes"),
+    )
+    download_timeout: float = Field(
+        30.0,
+        gt=0,
+        le=86_400,
+        description="seconds that one download may take with its retries",
+        json_schema_extra=_option("--download-timeout"),
+    )
+    download_retries: int = Field(
+        2,
+        ge=0,
+        le=100,
+        description="retries after a lost connection, or an answer 429 or 5xx",
+        json_schema_extra=_option("--download-retries"),
+    )
+    allow_private_urls: bool = Field(
+        False,
+        description="fetch URLs that lead to this machine or its networks",
+        json_schema_extra=_option("--allow-private-urls"),
+    )
+
+    @field_validator("image_weight")
+    @classmethod
+    def _weighs_something(cls, value: float, info: ValidationInfo) -> float:
+        if value == 0 and not info.data.get("caption_weight", 1):
+            raise ValueError("it and --caption-weight cannot both be 0")
+        return value
 
 
 class SearchSettings(_Group):
@@ -144,14 +219,37 @@ class ServerSettings(_Group):
         json_schema_extra=_option("--auth"),
     )
 
+    mcp: bool = Field(
+        False,
+        description="offer search to language-model clients at /gradio_api/mcp/",
+        json_schema_extra=_option("--mcp"),
+    )
+    max_upload_mb: int = Field(
+        20, ge=1, le=10_000, description="larger requests are refused, in megabytes"
+    )
+
     @field_validator("auth")
     @classmethod
     def _has_user_and_password(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None:
-            user, colon, password = value.get_secret_value().partition(":")
-            if not (user and colon and password):
-                raise ValueError("it must be user:password")
-        return value
+        return _checked_credentials(value)
+
+
+class ServiceSettings(_Group):
+    """What ``image-search encoder`` serves; its host and password are those of ``server``."""
+
+    port: int = Field(
+        8000,
+        ge=0,
+        le=65535,
+        description="port of the encoder service; 0 is any free one",
+        json_schema_extra=_option("--port"),
+    )
+    max_body_mb: int = Field(
+        64, ge=1, le=10_000, description="larger requests to it are refused, in megabytes"
+    )
+    max_items: int = Field(
+        512, ge=1, le=100_000, description="texts, and images, that one request to it may hold"
+    )
 
 
 class Settings(BaseSettings):
@@ -174,6 +272,7 @@ class Settings(BaseSettings):
     indexing: IndexingSettings = IndexingSettings()
     search: SearchSettings = SearchSettings()
     server: ServerSettings = ServerSettings()
+    service: ServiceSettings = ServiceSettings()
 
     @field_validator("data_dir")
     @classmethod
@@ -192,6 +291,11 @@ class Settings(BaseSettings):
     def models_dir(self) -> Path:
         """Folder in which weights files are looked for."""
         return self.data_dir / "models"
+
+    @property
+    def downloads_dir(self) -> Path:
+        """Folder of the pictures behind a manifest's URLs."""
+        return self.data_dir / "downloads"
 
     @property
     def snapshots_dir(self) -> Path:

@@ -35,6 +35,13 @@ class Encoder(Protocol):
     def image_transform(self) -> ImageTransform:
         """What is done to a picture before the model sees it; safe to run in any thread."""
 
+    @property
+    def logit_scale(self) -> float:
+        """What cosines are multiplied by before a softmax (100 for OpenAI's models)."""
+
+    def is_cut(self, text: str) -> bool:
+        """Whether a text is longer than the model reads."""
+
     def encode_images(self, images: Sequence[Image.Image]) -> Embeddings:
         """Embeddings of shape ``(len(images), dim)``; pictures already transformed stay as is."""
 

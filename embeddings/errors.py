@@ -4,7 +4,9 @@
     ├── UnknownModel        no model or pretrained tag of that name
     ├── WeightsNotFound     the weights are not here and cannot be fetched
     ├── WeightsUnusable     the file is no checkpoint, carries code, or fits another architecture
-    └── DeviceUnavailable   the device or the number format that was asked for is not there
+    ├── DeviceUnavailable   the device or the number format that was asked for is not there
+    ├── EncoderUnavailable  an encoder service does not answer, or refuses to
+    └── EncoderUnsuitable   it answers, and is not the service or the model that is needed
     ImageError              a file is no picture that can be read
 
 Every message says what to do next, in one line.
@@ -29,6 +31,14 @@ class WeightsUnusable(EncoderError):
 
 class DeviceUnavailable(EncoderError):
     """The device is not on this machine, or cannot compute in the precision asked for."""
+
+
+class EncoderUnavailable(EncoderError):
+    """An encoder service is away, still loading its model, or turned a request down."""
+
+
+class EncoderUnsuitable(EncoderError):
+    """What answers is no encoder service of ours, or serves another model."""
 
 
 class ImageError(Exception):

@@ -14,6 +14,8 @@ def load_encoder(
     device: str = "auto",
     precision: str = "auto",
     batch_size: int | None = None,
+    url: str | None = None,
+    credentials: str | None = None,
 ) -> Encoder:
     """Load a model with its weights, never with random ones.
 
@@ -22,8 +24,15 @@ def load_encoder(
     ``models_dir`` and the usual caches, and fetched where there is a network. ``batch_size``
     is found out where it is None. Several devices (``cuda:0,cuda:1``) share the pictures.
 
+    With ``url`` nothing is loaded: the encoder is the service there, with the service's model,
+    asked with ``credentials`` (``user:password``).
+
     Raises EncoderError.
     """
+    if url is not None:
+        from embeddings.remote import RemoteEncoder
+
+        return RemoteEncoder(url, credentials=credentials)
     from embeddings.openclip.encoder import OpenClipEncoder
 
     encoders = [

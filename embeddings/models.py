@@ -8,6 +8,7 @@ Language Supervision", 2021, and the published archives.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 SAMPLE = "sample"
 
@@ -68,3 +69,12 @@ def canonical(name: str, pretrained: str | None) -> tuple[str, str | None]:
     if known is None:
         return name.replace("/", "-"), pretrained
     return known.architecture, pretrained or known.pretrained
+
+
+def settled(pretrained: str | None) -> str | None:
+    """The tag, or the weights file by a path that leads there from any folder."""
+    try:
+        is_file = pretrained is not None and Path(pretrained).expanduser().is_file()
+    except OSError:  # too long to be a path
+        is_file = False
+    return str(Path(pretrained).expanduser().resolve()) if pretrained and is_file else pretrained

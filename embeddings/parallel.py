@@ -25,6 +25,7 @@ class ParallelEncoder:
         self.dim = encoders[0].dim
         self.model_id = encoders[0].model_id
         self.image_transform = encoders[0].image_transform
+        self.logit_scale = encoders[0].logit_scale
 
     @property
     def batch_size(self) -> int:
@@ -42,3 +43,7 @@ class ParallelEncoder:
     def encode_texts(self, texts: Sequence[str]) -> Embeddings:
         """Embeddings of shape ``(len(texts), dim)``."""
         return self._encoders[0].encode_texts(texts)
+
+    def is_cut(self, text: str) -> bool:
+        """Whether a text is longer than the model reads."""
+        return self._encoders[0].is_cut(text)

@@ -5,7 +5,7 @@ import functools
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +26,7 @@ from configs.sources import SettingsError
 if TYPE_CHECKING:
     from embeddings.encoder import Encoder
     from indexer.report import IndexReport
+    from indexer.source import Source
     from milvus.collection import MilvusCollection
 
 PROGRAM = "index-folder"
@@ -33,33 +34,42 @@ PROGRAM = "index-folder"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run over all folders did."""
+    """What a run over all libraries did."""
 
-    reports: "dict[Path, IndexReport]"
+    reports: "dict[str, IndexReport]"
+    """By library."""
     empty: list[str] = field(default_factory=list)
-    """What was said of folders without pictures."""
+    """What was said of libraries without pictures."""
 
     @property
     def whole(self) -> "IndexReport":
-        """The sum over the folders."""
+        """The sum over the libraries."""
         from indexer.report import total
 
         return total(list(self.reports.values()))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Index folders; the process's exit code."""
-    arguments = _parser().parse_args(argv)
+    """Index folders and manifests; the process's exit code."""
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if not (arguments.folders or arguments.manifest):
+        parser.error("the following arguments are required: FOLDER, or --manifest FILE")
+    if arguments.watch and arguments.manifest:
+        parser.error("--watch follows folders; leave it out beside --manifest")
     with one_line_errors(PROGRAM, (SettingsError,), ()):
         settings = settings_from(arguments)
     # Imported only now: --help and a wrong option should answer at once.
     from embeddings.errors import EncoderError
-    from indexer.errors import IndexingError, NotAFolder
+    from indexer.errors import BadManifest, IndexingError, NotAFolder
     from milvus.errors import StoreError
 
     quiet_libraries()
-    with one_line_errors(PROGRAM, (NotAFolder,), (IndexingError, StoreError, EncoderError)):
-        outcome = _index(arguments.folders, settings, arguments.watch)
+    with one_line_errors(
+        PROGRAM, (NotAFolder, BadManifest), (IndexingError, StoreError, EncoderError)
+    ):
+        sources = _sources(arguments.folders, arguments.manifest, settings)
+        outcome = _index(sources, settings, arguments.watch)
         report = outcome.whole
         if arguments.json:
             print(json.dumps(report.as_json(), ensure_ascii=False))
@@ -76,7 +86,16 @@ def _parser() -> argparse.ArgumentParser:
         description="Index folders of pictures for text-to-image search. The first folder below "
         "each is a picture's category. Run it again at any time: only changes cost work.",
     )
-    parser.add_argument("folders", metavar="FOLDER", nargs="+", type=Path, help="folder to index")
+    parser.add_argument("folders", metavar="FOLDER", nargs="*", type=Path, help="folder to index")
+    parser.add_argument(
+        "--manifest",
+        metavar="FILE",
+        action="append",
+        default=[],
+        type=Path,
+        help="index the pictures that a table names (.csv, .jsonl, .parquet): a column path or "
+        "url, and category, caption and others to be stored; may be given several times",
+    )
     parser.add_argument("--json", action="store_true", help="print the report as JSON on stdout")
     parser.add_argument(
         "--watch", action="store_true", help="go on, and follow the folders until Ctrl+C"
@@ -85,15 +104,37 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _index(folders: Sequence[Path], settings: Settings, watch: bool) -> Outcome:
+def _sources(
+    folders: Sequence[Path], manifests: Sequence[Path], settings: Settings
+) -> "dict[str, Source]":
+    """The libraries to index, each once, by name."""
+    from indexer.caption import Weights
+    from indexer.downloads import Downloads
+    from indexer.fetch import Limits
+    from indexer.manifest import Manifest
+    from indexer.scan import Folder, check_root
+
+    given = settings.indexing
+    limits = Limits(
+        given.download_max_bytes,
+        given.download_timeout,
+        given.download_retries,
+        given.allow_private_urls,
+    )
+    downloads = Downloads(settings.downloads_dir, limits)
+    weights = Weights(image=given.image_weight, caption=given.caption_weight)
+    sources: list[Source] = [Folder(check_root(folder)) for folder in folders]
+    sources += [Manifest(path, downloads, weights) for path in manifests]
+    return {source.library: source for source in sources}
+
+
+def _index(sources: "Mapping[str, Source]", settings: Settings, watch: bool) -> Outcome:
     from indexer.report import followed_by
-    from indexer.scan import check_root
     from indexer.watch import changed_libraries
     from milvus.collection import MilvusCollection
     from milvus.connection import Connection
     from milvus.lock import writing
 
-    roots = list(dict.fromkeys(check_root(folder) for folder in folders))
     connection = Connection(
         settings.milvus_uri,
         token=settings.milvus.secret_token,
@@ -106,21 +147,25 @@ def _index(folders: Sequence[Path], settings: Settings, watch: bool) -> Outcome:
     try:
         with writing(lock, _say_waiting):
             # Known before the long work: whether the store is there, and is this model's.
-            if not store.exists() or not _same_name(settings, store):
+            if (
+                not store.exists()
+                or settings.model.encoder_url  # whose model it is, only the service knows
+                or not _same_name(settings, store)
+            ):
                 load()
-            outcome = _index_each(roots, store, load, settings)
+            outcome = _index_each(list(sources.values()), store, load, settings)
         if not watch or outcome.whole.interrupted:
             return outcome
         _say(outcome.whole.as_text())
         _say("watching for changes (Ctrl+C ends)")
         reports = outcome.reports
-        for changed in changed_libraries(roots):
+        for changed in changed_libraries([Path(library) for library in sources]):
             with writing(lock, _say_waiting):
-                again = _index_each(changed, store, load, settings)
+                again = _index_each([sources[str(root)] for root in changed], store, load, settings)
             if again.whole.changed:
                 _say(again.whole.as_text())
-            for root, report in again.reports.items():
-                reports[root] = followed_by(reports[root], report) if root in reports else report
+            for name, report in again.reports.items():
+                reports[name] = followed_by(reports[name], report) if name in reports else report
             if again.whole.interrupted:
                 break
         return Outcome(reports)
@@ -129,14 +174,14 @@ def _index(folders: Sequence[Path], settings: Settings, watch: bool) -> Outcome:
 
 
 def _index_each(
-    roots: Sequence[Path],
+    sources: "Sequence[Source]",
     store: "MilvusCollection",
     load: Callable[[], "Encoder"],
     settings: Settings,
 ) -> Outcome:
     """Index one library after another; an empty one is told and does not stop the others."""
     from indexer.errors import NothingFound
-    from indexer.pipeline import PipelineOptions, count_files, index_library
+    from indexer.pipeline import PipelineOptions, index_library
     from indexer.progress import Progress
     from indexer.snapshot import Snapshots
 
@@ -148,16 +193,17 @@ def _index_each(
     )
     snapshots = Snapshots(settings.snapshots_dir, f"{store.address} {store.name}")
     outcome = Outcome({})
-    for root in roots:
+    for source in sources:
         try:
-            with Progress(root.name or str(root), count_files(root)) as progress:
-                report = index_library(root, store, load, options, progress, snapshots)
+            label = Path(source.library).name or source.library
+            with Progress(label, source.count()) as progress:
+                report = index_library(source, store, load, options, progress, snapshots)
         except NothingFound as error:
             outcome.empty.append(str(error))
             _say(f"{PROGRAM}: {error}")
             continue
         report.model_id = store.model().model_id
-        outcome.reports[root] = report
+        outcome.reports[source.library] = report
         if report.interrupted:
             break
     return outcome
@@ -176,7 +222,8 @@ def _encoder_loader(settings: Settings, store: "MilvusCollection") -> Callable[[
         from milvus.entities import ModelRecord
 
         model = settings.model
-        _say(f"loading {model.name} …")
+        if model.encoder_url is None:
+            _say(f"loading {model.name} …")
         encoder = load_encoder(
             model.name,
             model.pretrained,
@@ -184,12 +231,32 @@ def _encoder_loader(settings: Settings, store: "MilvusCollection") -> Callable[[
             device=model.device,
             precision=model.precision,
             batch_size=model.batch_size,
+            url=model.encoder_url,
+            credentials=model.secret_encoder_auth,
         )
-        record = ModelRecord(encoder.model_id, encoder.dim, model.name, _pretrained(settings))
+        record = ModelRecord(encoder.model_id, encoder.dim, *_words_for(encoder, settings))
         store.prepare(record)
         return encoder
 
     return load
+
+
+def _words_for(encoder: "Encoder", settings: Settings) -> tuple[str, str | None]:
+    """The name and the weights that an encoder is loaded with; an encoder service tells its own."""
+    from embeddings.errors import EncoderUnsuitable
+    from embeddings.models import canonical
+    from embeddings.remote import RemoteEncoder
+
+    model = settings.model
+    if not isinstance(encoder, RemoteEncoder):
+        return model.name, _pretrained(settings)
+    was_named = "name" in model.model_fields_set
+    if was_named and canonical(model.name, None)[0] != canonical(encoder.model, None)[0]:
+        raise EncoderUnsuitable(
+            f"the encoder service at {encoder.address} serves {encoder.model}, not {model.name}; "
+            "leave out --model, or give another --encoder-url"
+        )
+    return encoder.model, encoder.pretrained
 
 
 def _same_name(settings: Settings, store: "MilvusCollection") -> bool:
@@ -210,12 +277,9 @@ def _same_name(settings: Settings, store: "MilvusCollection") -> bool:
 
 def _pretrained(settings: Settings) -> str | None:
     """The tag, or the weights file by a path that leads there from any folder."""
-    pretrained = settings.model.pretrained
-    try:
-        is_file = pretrained is not None and Path(pretrained).expanduser().is_file()
-    except OSError:  # too long to be a path
-        is_file = False
-    return str(Path(pretrained).expanduser().resolve()) if pretrained and is_file else pretrained
+    from embeddings.models import settled
+
+    return settled(settings.model.pretrained)
 
 
 def _say(line: str) -> None:

@@ -2,7 +2,8 @@
 
 IndexingError
 ├── NotAFolder      the path does not exist, or is no folder
-└── NothingFound    the folder holds no pictures; what was indexed of it stays
+├── BadManifest     the table cannot be read, or a column of it cannot be stored
+└── NothingFound    the library holds no pictures; what was indexed of it stays
 """
 
 
@@ -14,5 +15,9 @@ class NotAFolder(IndexingError):
     """The path to index is no folder that can be read."""
 
 
+class BadManifest(IndexingError):
+    """The table of pictures is broken as a whole; a single bad row is only skipped."""
+
+
 class NothingFound(IndexingError):
-    """There is no picture in the folder."""
+    """There is no picture in the library."""

@@ -1,22 +1,24 @@
-"""The indexing pipeline: walk → compare → decode in threads → encode → write in a thread.
+"""The indexing pipeline: files → compare → decode in threads → encode → write in a thread.
 
 Decoding runs ahead of the encoder by a bounded number of pictures, and writing behind it by a
 bounded number of batches, so that memory stays flat however large the library is.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
+from typing import Any
 
 from embeddings.encoder import Embeddings, Encoder
 from indexer.ahead import map_ahead
+from indexer.caption import mix
 from indexer.errors import NothingFound
+from indexer.mark import of_others
 from indexer.prepare import Prepared, Unreadable, prepare
 from indexer.report import IndexReport
-from indexer.scan import SUFFIXES, FoundFile, Skipped, scan
 from indexer.snapshot import Snapshots
-from indexer.sync import Change, LibraryState
+from indexer.source import FoundFile, Skipped, Source
+from indexer.sync import Change, LibraryState, Origin, known_of, origin_of
 from indexer.writer import BatchWriter
 from milvus.entities import Embedding, ImageRow
 from milvus.errors import CollectionMissing
@@ -25,6 +27,8 @@ from milvus.store import ImageStore
 # Pictures that may wait decoded for the encoder: two of a GPU's batches, a few hundred
 # kilobytes each.
 DECODED_AHEAD = 256
+# Rows with their extras that are read from the store in one step.
+ROWS_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
@@ -40,25 +44,24 @@ class PipelineOptions:
 
 
 def index_library(
-    root: Path,
+    source: Source,
     store: ImageStore,
     load_encoder: Callable[[], Encoder],
     options: PipelineOptions,
     on_progress: Callable[[IndexReport], None] = lambda report: None,
     snapshots: Snapshots | None = None,
 ) -> IndexReport:
-    """Make the store hold exactly the pictures below ``root``, and tell what was done.
+    """Make the store hold exactly the pictures of a library, and tell what was done.
 
-    ``root`` is what ``check_root`` returned. ``load_encoder`` is called when the first picture
-    must be encoded, and must have prepared the collection. ``on_progress`` gets the report as it
-    grows. ``snapshots`` makes a run over an unchanged library quick. Ctrl+C ends the run after
-    the batch at hand; the report then says so.
+    ``load_encoder`` is called when the first picture must be encoded, and must have prepared the
+    collection. ``on_progress`` gets the report as it grows. ``snapshots`` makes a run over an
+    unchanged library quick. Ctrl+C ends the run after the batch at hand; the report then says so.
 
     Raises NothingFound (and removes nothing), StoreError or EncoderError. Files that cannot be
     read raise nothing; they are in ``report.skipped``.
     """
     start = time.monotonic()
-    run = _Run(root, store, load_encoder, options, on_progress, snapshots)
+    run = _Run(source, store, load_encoder, options, on_progress, snapshots)
     try:
         run.work()
     finally:
@@ -66,17 +69,12 @@ def index_library(
     return run.report
 
 
-def count_files(root: Path) -> int:
-    """How many files a run will find: the total of a progress bar."""
-    return sum(1 for _ in scan(root))
-
-
 class _Run:
     """The state of one run."""
 
     def __init__(
         self,
-        root: Path,
+        source: Source,
         store: ImageStore,
         load_encoder: Callable[[], Encoder],
         options: PipelineOptions,
@@ -84,17 +82,17 @@ class _Run:
         snapshots: Snapshots | None,
     ) -> None:
         self.report = IndexReport()
-        self._root = root
+        self._source = source
         self._store = store
         self._load_encoder = load_encoder
         self._options = options
         self._on_progress = on_progress
-        self._library = str(root)
+        self._library = source.library
         self._snapshots = snapshots
         known = snapshots.load(self._library, _token(store, self._library)) if snapshots else None
-        self._state = LibraryState(self._library, known, lambda: _stored_rows(store, self._library))
+        self._state = LibraryState(self._library, known, lambda: _stored_rows(store, source))
         self._marked = False
-        self._overwritten: dict[int, str] = {}
+        self._overwritten: dict[int, Origin] = {}
         self._batch: list[Prepared] = []
 
     def work(self) -> None:
@@ -105,10 +103,7 @@ class _Run:
             except KeyboardInterrupt:
                 self.report.interrupted = True
         if self.report.found == 0 and not self.report.interrupted:
-            raise NothingFound(
-                f"no picture in {self._root} (looked for {' '.join(sorted(SUFFIXES))}); "
-                "nothing was changed"
-            )
+            raise NothingFound(f"{self._source.nothing}; nothing was changed")
         if self._marked:
             self._store.flush()
         if not self.report.interrupted:
@@ -130,19 +125,21 @@ class _Run:
         for batch, embeddings in encoded:
             self._hand_on(batch, embeddings)
 
-    def _prepare(
-        self, file: FoundFile, is_known: Callable[[str], bool] | None = None
-    ) -> Prepared | Unreadable:
+    def _prepare(self, file: FoundFile, may_be_known: bool = True) -> Prepared | Unreadable:
+        def is_known(content_hash: str) -> bool:
+            return may_be_known and self._state.knows((content_hash, file.mark.mix))
+
         transform = self._load_encoder().image_transform
-        return prepare(file, transform, is_known or self._state.knows, self._options.max_pixels)
+        return prepare(file, transform, is_known, self._options.max_pixels)
 
     def _encode(self, batch: list[Prepared]) -> tuple[list[Prepared], Embeddings]:
-        images = [result.image for result in batch if result.image is not None]
-        return batch, self._load_encoder().encode_images(images)
+        encoder = self._load_encoder()
+        images = encoder.encode_images([r.image for r in batch if r.image is not None])
+        return batch, mix(images, [r.file.caption for r in batch], encoder.encode_texts)
 
     def _to_read(self) -> Iterator[FoundFile]:
         """Files that are new or changed by their metadata."""
-        for item in scan(self._root):
+        for item in self._source.files():
             self.report.found += 1
             if isinstance(item, Skipped):
                 self._state.see_skipped(item)
@@ -162,11 +159,12 @@ class _Run:
             if isinstance(result, Prepared) and result.image is None:
                 if self._keep_embedding(result):
                     continue
-                result = self._prepare(result.file, _nothing_known)
+                result = self._prepare(result.file, may_be_known=False)
             if isinstance(result, Unreadable):
                 if result.vanished or result.is_damaged:
                     self._state.forget(result.file)
-                self._skip(Skipped(result.file.path, result.reason))
+                    self._source.discard(result.file)
+                self._skip(Skipped(result.file.name, result.reason))
             else:
                 batch.append(result)
             if len(batch) >= self._load_encoder().batch_size:
@@ -176,19 +174,23 @@ class _Run:
             yield batch
 
     def _keep_embedding(self, result: Prepared) -> bool:
-        """Write a file whose content is stored already, under its own path, unencoded.
+        """Write a file whose content is stored already, under its own path, unencoded, and with
+        what others than a manifest noted of it.
 
         False where the row that held the content has another one by now (two pictures that
         swapped names), or was removed by another program.
         """
-        source = self._state.same_content(result.content_hash)
-        if self._overwritten.get(source.m_id, result.content_hash) != result.content_hash:
+        origin = (result.content_hash, result.file.mark.mix)
+        source = self._state.same_origin(result.file, origin)
+        if self._overwritten.get(source.m_id, origin) != origin:
             return False
         found = self._store.embeddings([source.m_id])
-        if source.m_id not in found:
+        stored = self._store.get([source.m_id])
+        if not (found and stored):
             return False
         change = self._state.change_of(result.file, source)
-        row = self._row(replace(result, width=source.width, height=source.height))
+        whole = replace(result, width=source.width, height=source.height)
+        row = self._row(whole, of_others(stored[0].extras))
         self._write([row], [found[source.m_id]])
         self._count(change)
         return True
@@ -203,9 +205,9 @@ class _Run:
     def _write(self, rows: list[ImageRow], embeddings: list[Embedding]) -> None:
         self._mark()
         self._writer.put(rows, embeddings)
-        self._state.known.update({row.m_id: (row.size, row.mtime_ns) for row in rows})
+        self._state.known.update({row.m_id: known_of(row) for row in rows})
         stored = self._state.rows()
-        self._overwritten.update({r.m_id: r.content_hash for r in rows if r.m_id in stored})
+        self._overwritten.update({r.m_id: origin_of(r) for r in rows if r.m_id in stored})
 
     def _mark(self) -> None:
         """Before the first change: what a snapshot says of this library is no longer so."""
@@ -213,7 +215,7 @@ class _Run:
             self._marked = True
             self._store.set_token(self._library, "")
 
-    def _row(self, result: Prepared) -> ImageRow:
+    def _row(self, result: Prepared, noted: Mapping[str, Any] | None = None) -> ImageRow:
         file = result.file
         return ImageRow(
             m_id=self._state.id_of(file),
@@ -225,12 +227,14 @@ class _Run:
             content_hash=result.content_hash,
             width=result.width,
             height=result.height,
+            extras={**(noted or {}), **file.mark.among(file.extras)},
         )
 
     def _remove_vanished(self) -> None:
         # Written first: a moved picture's old row is the only holder of its embedding.
         self._writer.finish()
-        if not self.report.found:
+        if not self._state.saw_any:
+            # An unmounted drive, not a library whose every picture was deleted.
             return
         gone = self._state.vanished()
         moved = self._state.moved_from()
@@ -257,11 +261,18 @@ class _Run:
         self._on_progress(self.report)
 
 
-def _stored_rows(store: ImageStore, library: str) -> Iterator[ImageRow]:
+def _stored_rows(store: ImageStore, source: Source) -> Iterator[ImageRow]:
+    """A library's rows; where marks are among them, with their extras."""
     try:
-        yield from store.rows(library)
+        rows = store.rows(source.library)
+        if not source.is_marked:
+            yield from rows
+            return
+        keys = [row.m_id for row in rows]
     except CollectionMissing:
         return
+    for start in range(0, len(keys), ROWS_AT_ONCE):
+        yield from store.get(keys[start : start + ROWS_AT_ONCE])
 
 
 def _token(store: ImageStore, library: str) -> str | None:
@@ -269,7 +280,3 @@ def _token(store: ImageStore, library: str) -> str | None:
         return store.token(library)
     except CollectionMissing:
         return None
-
-
-def _nothing_known(content_hash: str) -> bool:
-    return False

@@ -9,7 +9,7 @@ from PIL import Image
 
 from embeddings.errors import ImageError
 from embeddings.images import ImageTransform, open_image
-from indexer.scan import FoundFile
+from indexer.source import FoundFile
 
 # How much larger than the model's square a JPEG is decoded. At 1 it is fastest and the embedding
 # moves; at 2 its cosine to open_clip's own stays above 0.999 on photos (a test holds it).

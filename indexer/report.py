@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from indexer.scan import Skipped
+from indexer.source import Skipped
 from milvus.entities import printable
 
 # More than these would scroll the summary off the screen; --json has them all.

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from indexer.errors import NotAFolder
+from indexer.source import FoundFile, Skipped
 from milvus.entities import storable_time
 
 SUFFIXES = frozenset(
@@ -25,28 +26,36 @@ IGNORED_FOLDERS = frozenset(
 
 
 @dataclass(frozen=True)
-class FoundFile:
-    """A file that may be a picture."""
+class Folder:
+    """The library of all pictures below a folder; ``root`` is what ``check_root`` returned."""
 
-    path: str
-    """Absolute."""
-    relative: str
-    """Below the library's root, with ``/`` between folders."""
-    category: str
-    """First folder below the root; empty for files at the root."""
-    size: int
-    """Bytes."""
-    mtime_ns: int
+    root: Path
 
+    @property
+    def library(self) -> str:
+        """Absolute path that names the library in the store."""
+        return str(self.root)
 
-@dataclass(frozen=True)
-class Skipped:
-    """A file or folder that is not indexed, and why."""
+    @property
+    def nothing(self) -> str:
+        """What to say where it has no file at all."""
+        return f"no picture in {self.root} (looked for {' '.join(sorted(SUFFIXES))})"
 
-    path: str
-    reason: str
-    hides: bool = False
-    """Whether nothing is known of what is there: then nothing of it may be removed either."""
+    @property
+    def is_marked(self) -> bool:
+        """A file's name, size and time say all there is."""
+        return False
+
+    def count(self) -> int:
+        """How many files a run will find."""
+        return sum(1 for _ in self.files())
+
+    def files(self) -> Iterator[FoundFile | Skipped]:
+        """Everything that looks like a picture."""
+        return scan(self.root)
+
+    def discard(self, file: FoundFile) -> None:
+        """The user's files are only ever read."""
 
 
 def check_root(folder: Path) -> Path:
@@ -62,7 +71,7 @@ def check_root(folder: Path) -> Path:
     if not os.access(folder, os.R_OK | os.X_OK):
         raise NotAFolder(f"{folder}: permission denied")
     root = folder.resolve()
-    if _undecodable(str(root)):
+    if undecodable(str(root)):
         raise NotAFolder(f"{str(root)!r}: the folder's name is not valid Unicode; rename it")
     return root
 
@@ -84,7 +93,7 @@ def _scan_folder(
         with os.scandir(folder) as listing:
             entries = sorted(listing, key=lambda entry: entry.name)
     except OSError as error:
-        yield Skipped(folder, f"cannot be listed: {error.strerror}", hides=True)
+        yield Skipped(folder, f"cannot be listed: {error.strerror}", hides=folder)
         return
     for entry in entries:
         name = entry.name
@@ -93,7 +102,7 @@ def _scan_folder(
         if _is_folder(entry):
             if name in IGNORED_FOLDERS:
                 continue
-            if _undecodable(name):
+            if undecodable(name):
                 yield Skipped(entry.path, "its name is not valid Unicode; rename it")
                 continue
             below = category or name
@@ -103,14 +112,14 @@ def _scan_folder(
 
 
 def _file(entry: os.DirEntry[str], prefix: str, category: str) -> FoundFile | Skipped:
-    if _undecodable(entry.name):
+    if undecodable(entry.name):
         return Skipped(entry.path, "its name is not valid Unicode; rename it")
     try:
         status = entry.stat()
     except OSError as error:
         broken = entry.is_symlink() and not Path(entry.path).exists()
         reason = "a symbolic link that leads nowhere" if broken else f"{error.strerror}"
-        return Skipped(entry.path, reason, hides=not broken)
+        return Skipped(entry.path, reason, hides="" if broken else entry.path)
     if not stat.S_ISREG(status.st_mode):
         return Skipped(entry.path, "not a regular file")
     mtime_ns = storable_time(status.st_mtime_ns)
@@ -124,7 +133,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _undecodable(name: str) -> bool:
+def undecodable(name: str) -> bool:
     """Whether a name holds bytes that are not UTF-8 (Python keeps them as lone surrogates)."""
     try:
         name.encode("utf-8")

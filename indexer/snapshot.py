@@ -18,8 +18,8 @@ from uuid import uuid4
 
 import numpy as np
 
-Known: TypeAlias = dict[int, tuple[int, int]]
-"""Size in bytes and modification time in nanoseconds, by the row's key."""
+Known: TypeAlias = dict[int, tuple[int, int, int]]
+"""Size in bytes, modification time in nanoseconds and the mark's stamp, by the row's key."""
 
 
 class Snapshots:
@@ -37,17 +37,17 @@ class Snapshots:
             with self._path(library).open("rb") as file, np.load(file) as saved:
                 if str(saved["token"]) != token:
                     return None
-                columns = zip(saved["sizes"].tolist(), saved["mtimes"].tolist(), strict=True)
-                return dict(zip(saved["keys"].tolist(), columns, strict=True))
+                columns = [saved[name].tolist() for name in ("sizes", "mtimes", "stamps")]
+                return dict(zip(saved["keys"].tolist(), zip(*columns, strict=True), strict=True))
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return None
 
-    def save(self, library: str, known: Mapping[int, tuple[int, int]]) -> str:
+    def save(self, library: str, known: Mapping[int, tuple[int, int, int]]) -> str:
         """Write a snapshot; the token that the store must get now. Empty if it cannot be written:
         then the next run reads the store."""
         token = uuid4().hex
         path = self._path(library)
-        values = np.array(list(known.values()), dtype=np.int64).reshape(-1, 2)
+        values = np.array(list(known.values()), dtype=np.int64).reshape(-1, 3)
         with contextlib.suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor, partial = tempfile.mkstemp(dir=path.parent, suffix=".part")
@@ -58,6 +58,7 @@ class Snapshots:
                     keys=np.array(list(known), dtype=np.int64),
                     sizes=values[:, 0],
                     mtimes=values[:, 1],
+                    stamps=values[:, 2],
                 )
             Path(partial).replace(path)
             return token

@@ -1,15 +1,18 @@
 """What a library's rows in the store mean for the files that a walk finds.
 
-Size and modification time first, as rsync and git have it: where both are equal the file is not
-read. Then the content's hash: what is stored under it already keeps its embedding.
+Size and modification time first, as rsync and git have it, and the stamp of a manifest's row:
+where they are equal the file is not read. Then the content's hash and the caption in the vector:
+what is stored under them already keeps its embedding.
 """
 
 import os
 from collections.abc import Callable, Iterable
 from enum import StrEnum, auto
+from typing import TypeAlias
 
-from indexer.scan import FoundFile, Skipped
+from indexer.mark import Mark
 from indexer.snapshot import Known
+from indexer.source import FoundFile, Skipped
 from milvus.entities import ImageRow, image_id
 
 
@@ -20,6 +23,10 @@ class Change(StrEnum):
     ADDED = auto()
     UPDATED = auto()
     MOVED = auto()
+
+
+Origin: TypeAlias = tuple[str, str]
+"""What an embedding follows from: the content's hash, and the mark's mix."""
 
 
 class LibraryState:
@@ -36,11 +43,12 @@ class LibraryState:
         self.came_from_snapshot = known is not None
         self._read_rows = read_rows
         self._rows: dict[int, ImageRow] | None = None
-        self._by_hash: dict[str, ImageRow] = {}
+        self._by_origin: dict[Origin, ImageRow] = {}
         if known is None:
-            known = {key: (row.size, row.mtime_ns) for key, row in self.rows().items()}
+            known = {key: known_of(row) for key, row in self.rows().items()}
         self.known = known
         self._seen: set[int] = set()
+        self._saw_any = False
         self._hidden: list[str] = []
         self._moved: set[int] = set()
 
@@ -48,7 +56,7 @@ class LibraryState:
         """The library's rows as they were before this run, by key."""
         if self._rows is None:
             self._rows = {row.m_id: row for row in self._read_rows()}
-            self._by_hash = {row.content_hash: row for row in self._rows.values()}
+            self._by_origin = {origin_of(row): row for row in self._rows.values()}
         return self._rows
 
     def id_of(self, file: FoundFile) -> int:
@@ -59,39 +67,47 @@ class LibraryState:
         """Note that a file is there, and say what it is by its metadata alone."""
         key = self.id_of(file)
         self._seen.add(key)
+        self._saw_any = True
         stored = self.known.get(key)
         if stored is None:
             return Change.ADDED
-        return Change.UNCHANGED if stored == (file.size, file.mtime_ns) else Change.UPDATED
+        now = (file.size, file.mtime_ns, file.mark.stamp)
+        return Change.UNCHANGED if stored == now else Change.UPDATED
 
     def see_skipped(self, skipped: Skipped) -> None:
         """Note a place that could not be looked into: what is stored of it stays."""
         if skipped.hides:
-            self._hidden.append(skipped.path)
+            self._hidden.append(skipped.hides)
 
     def forget(self, file: FoundFile) -> None:
         """Treat a file as gone after all: its content is no picture, or it vanished."""
         self._seen.discard(self.id_of(file))
 
-    def knows(self, content_hash: str) -> bool:
-        """Whether content was stored before this run. Safe in any thread once ``rows`` was
-        called."""
-        return content_hash in self._by_hash
+    def knows(self, origin: Origin) -> bool:
+        """Whether there was an embedding of this before this run. Safe in any thread once
+        ``rows`` was called."""
+        return origin in self._by_origin
 
-    def same_content(self, content_hash: str) -> ImageRow:
-        """The row that held this content before this run."""
-        return self._by_hash[content_hash]
+    def same_origin(self, file: FoundFile, origin: Origin) -> ImageRow:
+        """The row that held an embedding of this before this run; the file's own, if it did."""
+        own = self.rows().get(self.id_of(file))
+        return own if own is not None and origin_of(own) == origin else self._by_origin[origin]
 
     def change_of(self, file: FoundFile, source: ImageRow) -> Change:
         """What a file with known content is: only touched, moved here, or a second copy."""
         own = self.rows().get(self.id_of(file))
         if own is not None:
-            touched = own.content_hash == source.content_hash
+            touched = own.content_hash == source.content_hash and _stamp(own) == file.mark.stamp
             return Change.UNCHANGED if touched else Change.UPDATED
         if source.m_id in self._seen | self._moved or os.path.lexists(source.path):
             return Change.ADDED
         self._moved.add(source.m_id)
         return Change.MOVED
+
+    @property
+    def saw_any(self) -> bool:
+        """Whether a file was there at all on this walk."""
+        return self._saw_any
 
     def vanished(self) -> list[int]:
         """Keys of rows whose file the walk did not find, in places that it could look into."""
@@ -107,6 +123,20 @@ class LibraryState:
     def moved_from(self) -> set[int]:
         """Keys of rows whose picture was found elsewhere."""
         return set(self._moved)
+
+
+def known_of(row: ImageRow) -> tuple[int, int, int]:
+    """What a snapshot keeps of a row."""
+    return row.size, row.mtime_ns, _stamp(row)
+
+
+def origin_of(row: ImageRow) -> Origin:
+    """What a row's embedding follows from."""
+    return row.content_hash, Mark.kept_in(row.extras).mix
+
+
+def _stamp(row: ImageRow) -> int:
+    return Mark.kept_in(row.extras).stamp
 
 
 def _is_below(path: str, place: str) -> bool:

@@ -1,6 +1,6 @@
 """MilvusCollection: the image store in a Milvus collection."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from milvus import filters
 from milvus.connection import Connection
 from milvus.entities import Embedding, ImageRow, Match, ModelRecord
 from milvus.errors import CollectionMissing, ModelMismatch, StoreError
+from milvus.filters import EVERYTHING, ImageFilter
 from milvus.index_params import METRIC_TYPE, IndexParams, default_index
 from milvus.lite import without_clustering_warnings
 from milvus.schema import (
@@ -117,41 +118,63 @@ class MilvusCollection:
             self._call(lambda client: client.flush(self.name))
 
     def search(
-        self, embedding: Embedding, top_k: int, categories: Sequence[str] = ()
+        self,
+        embedding: Embedding,
+        top_k: int,
+        only: ImageFilter = EVERYTHING,
+        *,
+        with_embeddings: bool = False,
     ) -> list[Match]:
-        """The ``top_k`` best images, best first; of these categories where any are named."""
-        expression = filters.one_of("category", categories) if categories else ""
+        """The ``top_k`` best images that the filter lets through, best first."""
         answers = self._loaded_call(
             lambda client: client.search(
                 self.name,
                 data=[np.ascontiguousarray(embedding, dtype=np.float32)],
                 anns_field=EMBEDDING,
                 limit=top_k,
-                filter=expression,
-                output_fields=ALL_FIELDS if self._connection.is_lite else [*FIXED_FIELDS, "$meta"],
+                filter=only.expression(),
+                output_fields=[*self._whole_row, *([EMBEDDING] if with_embeddings else [])],
                 search_params={"metric_type": METRIC_TYPE, "params": self.index.search()},
                 timeout=self._timeout,
             )
         )
         return [
-            Match(from_entity(hit.id, hit["entity"]), float(hit["distance"])) for hit in answers[0]
+            Match(
+                from_entity(hit.id, hit["entity"]),
+                float(hit["distance"]),
+                _embedding(hit["entity"]) if with_embeddings else None,
+            )
+            for hit in answers[0]
         ]
 
     def get(self, ids: Sequence[int]) -> list[ImageRow]:
-        """The images of these ids that are there."""
-        found = self._get(ids, [*FIXED_FIELDS])
+        """The images of these ids that are there, with their extras."""
+        found = self._get(ids, self._whole_row)
         return [from_entity(row[KEY], row) for row in found]
+
+    def at_paths(self, paths: Sequence[str]) -> list[ImageRow]:
+        """The images whose files these are, with their extras."""
+        found: list[ImageRow] = []
+        for start in range(0, len(paths), SCAN_BATCH):
+            expression = filters.one_of("path", paths[start : start + SCAN_BATCH])
+            found += [from_entity(row[KEY], row) for row in self._scan(expression, self._whole_row)]
+        return found
 
     def embeddings(self, ids: Sequence[int]) -> dict[int, Embedding]:
         """Stored embeddings by id."""
         found = self._get(ids, [EMBEDDING])
-        return {row[KEY]: np.asarray(row[EMBEDDING], dtype=np.float32) for row in found}
+        return {row[KEY]: _embedding(row) for row in found}
 
     def rows(self, library: str | None = None) -> Iterator[ImageRow]:
         """All images, or a library's, without their extras."""
         expression = filters.equals("library", library) if library is not None else ""
         for row in self._scan(expression, [*FIXED_FIELDS]):
             yield from_entity(row[KEY], row)
+
+    def entities(self, only: ImageFilter = EVERYTHING) -> Iterator[tuple[ImageRow, Embedding]]:
+        """Images that the filter lets through, whole."""
+        for row in self._scan(only.expression(), [*self._whole_row, EMBEDDING]):
+            yield from_entity(row[KEY], row), _embedding(row)
 
     def count(self) -> int:
         """Number of images; what was deleted a moment ago does not count."""
@@ -239,6 +262,11 @@ class MilvusCollection:
         finally:
             iterator.close()
 
+    @property
+    def _whole_row(self) -> list[str]:
+        """Output fields of a row with its extras, which are in ``$meta``; Lite has no such name."""
+        return ALL_FIELDS if self._connection.is_lite else [*FIXED_FIELDS, "$meta"]
+
     def _get(self, ids: Sequence[int], fields: list[str]) -> list[dict[str, Any]]:
         if not ids:
             return []
@@ -275,3 +303,7 @@ class MilvusCollection:
 
     def _missing(self) -> CollectionMissing:
         return CollectionMissing.at(self.address)
+
+
+def _embedding(entity: Mapping[str, Any]) -> Embedding:
+    return np.asarray(entity[EMBEDDING], dtype=np.float32)

@@ -67,6 +67,8 @@ class Match:
     row: ImageRow
     score: float
     """Cosine similarity, -1 to 1."""
+    embedding: Embedding | None = None
+    """Where it was asked for."""
 
 
 def storable_time(mtime_ns: int) -> int:

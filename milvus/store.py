@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from milvus.entities import Embedding, ImageRow, Match, ModelRecord
+from milvus.filters import EVERYTHING, ImageFilter
 
 
 class ImageStore(Protocol):
@@ -25,18 +26,31 @@ class ImageStore(Protocol):
         """Seal what was written, so that it is searched through the index. Once at the end."""
 
     def search(
-        self, embedding: Embedding, top_k: int, categories: Sequence[str] = ()
+        self,
+        embedding: Embedding,
+        top_k: int,
+        only: ImageFilter = EVERYTHING,
+        *,
+        with_embeddings: bool = False,
     ) -> list[Match]:
-        """The ``top_k`` images of highest cosine similarity, best first."""
+        """The ``top_k`` images of highest cosine similarity that the filter lets through, best
+        first."""
 
     def get(self, ids: Sequence[int]) -> list[ImageRow]:
-        """The images of these ids, as far as they are there, in no certain order."""
+        """The images of these ids with their extras, as far as they are there, in no certain
+        order."""
+
+    def at_paths(self, paths: Sequence[str]) -> list[ImageRow]:
+        """The images whose files these are, with their extras."""
 
     def embeddings(self, ids: Sequence[int]) -> dict[int, Embedding]:
         """Stored embeddings by id."""
 
     def rows(self, library: str | None = None) -> Iterator[ImageRow]:
-        """All images, or those of one library, in no certain order."""
+        """All images, or those of one library, without extras, in no certain order."""
+
+    def entities(self, only: ImageFilter = EVERYTHING) -> Iterator[tuple[ImageRow, Embedding]]:
+        """Images that the filter lets through, whole, in no certain order."""
 
     def count(self) -> int:
         """Number of images."""

@@ -42,7 +42,8 @@ from embeddings.openclip.encoder import OpenClipEncoder
 from embeddings.openclip.precision import DTYPES, choose_device
 from indexer.pipeline import PipelineOptions, index_library
 from indexer.prepare import prepare
-from indexer.scan import FoundFile, scan
+from indexer.scan import Folder, scan
+from indexer.source import FoundFile
 from milvus.collection import MilvusCollection
 from milvus.connection import Connection
 from milvus.entities import ModelRecord, image_id
@@ -169,7 +170,7 @@ class Bench:
             for number, file in enumerate(files):
                 (root / f"{number:07}{Path(file.path).suffix}").symlink_to(file.path)
             pipeline = PipelineOptions(decode_threads=self.options.decode_threads)
-            report = index_library(root, store.collection, lambda: encoder, pipeline)
+            report = index_library(Folder(root), store.collection, lambda: encoder, pipeline)
             assert report.added == len(files), report
 
     def _dim(self) -> int:

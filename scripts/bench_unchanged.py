@@ -24,6 +24,7 @@ from configs.commandline import quiet_libraries
 from embeddings.encoder import Embeddings
 from embeddings.images import ImageTransform
 from indexer.pipeline import PipelineOptions, index_library
+from indexer.scan import Folder
 from indexer.snapshot import Snapshots
 from milvus.collection import MilvusCollection
 from milvus.connection import Connection
@@ -74,7 +75,7 @@ def _bench(folder: Path, files: int, rounds: int) -> None:
 
     def index(kept: Snapshots | None) -> int:
         return index_library(
-            root, store, lambda: encoder, PipelineOptions(), snapshots=kept
+            Folder(root), store, lambda: encoder, PipelineOptions(), snapshots=kept
         ).unchanged
 
     start = time.perf_counter()

@@ -10,8 +10,10 @@ from embeddings.encoder import Embeddings
 from embeddings.images import ImageTransform
 from milvus.entities import Embedding, ImageRow, Match, ModelRecord
 from milvus.errors import CollectionMissing, ModelMismatch
+from milvus.filters import EVERYTHING, ImageFilter
 
 COLOURS = {"red": (1, 0, 0), "green": (0, 1, 0), "blue": (0, 0, 1)}
+MOST_WORDS = 20
 RECORD = ModelRecord("fake/1", 4, "fake", None)
 
 
@@ -21,6 +23,7 @@ class FakeEncoder:
     dim = 4
     model_id = "fake/1"
     image_transform = ImageTransform((8, 8))
+    logit_scale = 10.0
 
     def __init__(self, batch_size: int = 4) -> None:
         self.batch_size = batch_size
@@ -29,6 +32,9 @@ class FakeEncoder:
     def encode_images(self, images: Sequence[Image.Image]) -> Embeddings:
         self.batches.append(len(images))
         return _unit([np.asarray(self.image_transform(i)).mean((0, 1)) / 255 for i in images])
+
+    def is_cut(self, text: str) -> bool:
+        return len(text.split()) > MOST_WORDS
 
     def encode_texts(self, texts: Sequence[str]) -> Embeddings:
         named = [[COLOURS[w] for w in text.lower().split() if w in COLOURS] for text in texts]
@@ -41,15 +47,34 @@ def _unit(colours: list[np.ndarray]) -> Embeddings:
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
+def passes(row: ImageRow, only: ImageFilter) -> bool:
+    """The filter in plain Python."""
+    ranges = (
+        (row.mtime_ns, only.after_ns, None if only.before_ns is None else only.before_ns - 1),
+        (row.width, only.min_width, only.max_width),
+        (row.height, only.min_height, only.max_height),
+    )
+    return (
+        (not only.categories or row.category in only.categories)
+        and (not only.libraries or row.library in only.libraries)
+        and (not only.labels or row.extras.get("label") in only.labels)
+        and row.path.startswith(only.path_prefix)
+        and row.m_id not in only.without_ids
+        and all((a is None or a <= v) and (b is None or v <= b) for v, a, b in ranges)
+    )
+
+
 @dataclass
 class MemoryStore:
     """The ImageStore protocol over a dict; counts writes and flushes."""
 
-    entities: dict[int, tuple[ImageRow, Embedding]] = field(default_factory=dict)
+    held: dict[int, tuple[ImageRow, Embedding]] = field(default_factory=dict)
     record: ModelRecord | None = RECORD
     writes: list[int] = field(default_factory=list)
     flushes: int = 0
     tokens: dict[str, str] = field(default_factory=dict)
+    filters: list[ImageFilter] = field(default_factory=list)
+    """Of each search."""
 
     def prepare(self, model: ModelRecord) -> None:
         if self.record not in (None, model):
@@ -63,39 +88,51 @@ class MemoryStore:
 
     def upsert(self, rows: Sequence[ImageRow], embeddings: Sequence[Embedding]) -> None:
         self.writes.append(len(rows))
-        self.entities.update({r.m_id: (r, e) for r, e in zip(rows, embeddings, strict=True)})
+        self.held.update({r.m_id: (r, e) for r, e in zip(rows, embeddings, strict=True)})
 
     def delete(self, ids: Sequence[int]) -> None:
         for key in ids:
-            self.entities.pop(key, None)
+            self.held.pop(key, None)
 
     def flush(self) -> None:
         self.flushes += 1
 
     def search(
-        self, embedding: Embedding, top_k: int, categories: Sequence[str] = ()
+        self,
+        embedding: Embedding,
+        top_k: int,
+        only: ImageFilter = EVERYTHING,
+        *,
+        with_embeddings: bool = False,
     ) -> list[Match]:
+        self.filters.append(only)
         matches = [
-            Match(row, float(vector @ embedding))
-            for row, vector in self.entities.values()
-            if not categories or row.category in categories
+            Match(row, float(vector @ embedding), vector if with_embeddings else None)
+            for row, vector in self.entities(only)
         ]
         return sorted(matches, key=lambda match: -match.score)[:top_k]
 
     def get(self, ids: Sequence[int]) -> list[ImageRow]:
-        return [self.entities[key][0] for key in ids if key in self.entities]
+        return [self.held[key][0] for key in ids if key in self.held]
 
     def embeddings(self, ids: Sequence[int]) -> dict[int, Embedding]:
-        return {key: self.entities[key][1] for key in ids if key in self.entities}
+        return {key: self.held[key][1] for key in ids if key in self.held}
 
     def rows(self, library: str | None = None) -> Iterator[ImageRow]:
         self.model()
-        found = [row for row, _ in self.entities.values() if library in (None, row.library)]
+        found = [row for row, _ in self.held.values() if library in (None, row.library)]
         return iter(found)
+
+    def at_paths(self, paths: Sequence[str]) -> list[ImageRow]:
+        return [row for row, _ in self.held.values() if row.path in paths]
+
+    def entities(self, only: ImageFilter = EVERYTHING) -> Iterator[tuple[ImageRow, Embedding]]:
+        self.model()
+        return iter([(row, vector) for row, vector in self.held.values() if passes(row, only)])
 
     def count(self) -> int:
         self.model()
-        return len(self.entities)
+        return len(self.held)
 
     def token(self, library: str) -> str | None:
         self.model()

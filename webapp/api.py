@@ -1,25 +1,55 @@
 """The HTTP routes beside the page: search, stats, health, pictures. Errors are JSON."""
 
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 
 from embeddings.errors import EncoderError
 from milvus.errors import CollectionMissing, StoreError
 from webapp import query
-from webapp.errors import BadQuery, ImageGone
+from webapp.documentation import add_documentation
+from webapp.errors import BadQuery, ImageGone, TooLarge
 from webapp.media import Thumbnails, original
 from webapp.presenters import result_json, stats_json
+from webapp.query_body import QueryBody, SearchParameters, first_reason
 from webapp.search import SearchService
+from webapp.uploads import FORM, JSON, read_query
 
 # The name of a thumbnail's content never changes; an original may be indexed anew.
 THUMBNAIL_CACHE = "private, max-age=86400"
 IMAGE_CACHE = "private, no-cache"
 # Pictures are given out as what they are; a browser must not guess that one is a page.
 SAFE_HEADERS = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox"}
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    400: {"description": "the query cannot be answered as it is"},
+    404: {"description": "a picture that the query names is not there"},
+    413: {"description": "the request is too large"},
+    503: {"description": "the store or the model is away"},
+}
+POSTED = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            JSON: {"schema": QueryBody.model_json_schema()},
+            FORM: {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "image": {
+                            "type": "array",
+                            "items": {"type": "string", "format": "binary"},
+                        },
+                        "query": {"type": "string", "description": "the rest of it, as JSON"},
+                    },
+                }
+            },
+        },
+    }
+}
 
 
 def build_api(
@@ -30,12 +60,18 @@ def build_api(
     metric_type: str,
     default_top_k: int,
     max_query_chars: int,
+    max_upload_bytes: int,
 ) -> FastAPI:
     """The application with all routes but the page's."""
     # FastAPI's own documentation pages load their script from another host.
     app = FastAPI(
-        title="text-image-search", openapi_url="/api/openapi.json", docs_url=None, redoc_url=None
+        title="text-image-search",
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
     )
+    add_documentation(app)
     _answer_errors_as_json(app)
 
     @app.get("/healthz")
@@ -43,17 +79,21 @@ def build_api(
         """Whether the server answers at all."""
         return {"status": "ok"}
 
-    @app.get("/api/search")
-    def search(
-        request: Request,
-        q: Annotated[str, Query(description="words to search for")] = "",
-        top_k: Annotated[int, Query(description="number of results")] = default_top_k,
-        category: Annotated[Sequence[str], Query(description="only these categories")] = (),
-    ) -> dict[str, Any]:
-        """The pictures that match some words best."""
-        asked = query.Query(q, top_k, tuple(category), max_query_chars)
+    def answer(request: Request, asked: query.Query) -> dict[str, Any]:
         base = request.scope.get("root_path", "") + "/"
         return result_json(service.search(asked), base)
+
+    @app.get("/api/search", responses=PROBLEMS)
+    def search(request: Request, asked: Annotated[SearchParameters, Query()]) -> dict[str, Any]:
+        """The pictures that match best: some words, and what else is given."""
+        return answer(request, asked.body().query(default_top_k, max_query_chars))
+
+    @app.post("/api/search", responses=PROBLEMS, openapi_extra=POSTED)
+    async def search_posted(request: Request) -> dict[str, Any]:
+        """The same for a query as JSON, or for a form with pictures in it."""
+        upload = await read_query(request, max_upload_bytes)
+        asked = upload.body.query(default_top_k, max_query_chars, upload.images)
+        return await run_in_threadpool(answer, request, asked)
 
     @app.get("/api/stats")
     def stats() -> dict[str, Any]:
@@ -82,6 +122,7 @@ def build_api(
 def _answer_errors_as_json(app: FastAPI) -> None:
     statuses: dict[type[Exception], int] = {
         BadQuery: 400,
+        TooLarge: 413,
         ImageGone: 404,
         CollectionMissing: 503,
         StoreError: 503,
@@ -97,8 +138,6 @@ def _answer_errors_as_json(app: FastAPI) -> None:
 
     def invalid(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
-        first = error.errors()[0]
-        name = first["loc"][-1]
-        return JSONResponse({"error": f"{name}: {first['msg']}"}, 400)
+        return JSONResponse({"error": first_reason(error.errors())}, 400)
 
     app.add_exception_handler(RequestValidationError, invalid)

@@ -44,22 +44,31 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Imported only now: --help and a wrong option should answer at once.
     from embeddings.errors import EncoderError
     from milvus.errors import StoreError
-    from webapp.errors import BadQuery, CannotListen
+    from webapp.errors import CannotListen, CannotWrite, RequestError
 
     quiet_libraries()
-    with one_line_errors(PROGRAM, (BadQuery,), (StoreError, EncoderError, CannotListen)):
+    failures = (StoreError, EncoderError, CannotListen, CannotWrite)
+    with one_line_errors(PROGRAM, (RequestError,), failures):
         match arguments.command:
             case "serve":
                 return _serve(settings)
             case "search":
-                return _search(settings, arguments.query, arguments.category, arguments.json)
+                return _search(settings, arguments)
+            case "label":
+                return _label(settings, arguments)
+            case "export":
+                return _export(settings, arguments.file)
             case "stats":
                 return _stats(settings, arguments.json)
+            case "encoder":
+                return _encoder(settings)
             case _:
                 return _drop(settings, arguments.library, arguments.yes)
 
 
 def _parser() -> argparse.ArgumentParser:
+    from webapp.terminal import add_query_options
+
     parser = OneLineParser(PROGRAM, description="Search indexed pictures by words.")
     commands = parser.add_subparsers(
         dest="command", required=True, metavar="COMMAND", parser_class=OneLineParser
@@ -70,12 +79,36 @@ def _parser() -> argparse.ArgumentParser:
         without=(*RECORDED, "model.batch_size"),
     )  # fmt: skip
     search = commands.add_parser("search", help="search from the terminal")
-    search.add_argument("query", metavar="WORDS", help="what to search for, in quotes")
-    search.add_argument(
-        "--category", action="append", default=[], help="only this; may be repeated"
-    )
     search.add_argument("--json", action="store_true", help="print JSON")
-    add_settings(search, "model", "milvus", "search", without=(*RECORDED, "model.batch_size"))
+    add_query_options(search)
+    add_settings(
+        search, "model", "milvus", "search", "indexing.max_pixels",
+        without=(*RECORDED, "model.batch_size"),
+    )  # fmt: skip
+    label = commands.add_parser("label", help="tell which of some labels pictures show")
+    label.add_argument(
+        "photos", metavar="PHOTO", nargs="*", type=Path, help="none: all that are indexed"
+    )
+    label.add_argument(
+        "--labels", metavar="FILE", type=Path, required=True, help="labels, one a line"
+    )
+    label.add_argument(
+        "--template",
+        action="append",
+        metavar="TEXT",
+        help="a prompt with {} for the label; may be repeated (default: seven of OpenAI's)",
+    )
+    label.add_argument("--top", type=int, default=3, metavar="N", help="labels shown (default: 3)")
+    label.add_argument(
+        "--write", action="store_true", help="store the best label of indexed pictures, for --label"
+    )
+    label.add_argument("--json", action="store_true", help="print JSON")
+    add_settings(label, "model", "milvus", "indexing.max_pixels", without=RECORDED)
+    export = commands.add_parser(
+        "export", help="write ids, paths, categories and vectors to a file"
+    )
+    export.add_argument("file", metavar="FILE", type=Path, help="name.parquet or name.npz")
+    add_settings(export, "milvus")
     stats = commands.add_parser("stats", help="tell what is indexed")
     stats.add_argument("--json", action="store_true", help="print JSON")
     add_settings(stats, "milvus")
@@ -83,6 +116,14 @@ def _parser() -> argparse.ArgumentParser:
     drop.add_argument("--library", metavar="FOLDER", type=Path, help="only this library's entries")
     drop.add_argument("--yes", action="store_true", help="do not ask")
     add_settings(drop, "milvus")
+    encoder = commands.add_parser(
+        "encoder", help="serve the model alone, to Weaviate and to --encoder-url"
+    )
+    add_settings(
+        encoder, "model", "service", "server.host", "server.auth",
+        "indexing.max_pixels", "indexing.decode_threads",
+        without=("model.encoder_url", "model.encoder_auth"),
+    )  # fmt: skip
     models = commands.add_parser("models", help="list the models that are known by name")
     models.add_argument("--json", action="store_true", help="print JSON")
     add_settings(models)
@@ -115,9 +156,11 @@ def _service(settings: Settings, store: "MilvusCollection") -> "SearchService":
             models_dir=settings.models_dir,
             device=settings.model.device,
             precision=settings.model.precision,
+            url=settings.model.encoder_url,
+            credentials=settings.model.secret_encoder_auth,
         )
 
-    return SearchService(store, load)
+    return SearchService(store, load, settings.indexing.max_pixels)
 
 
 def _serve(settings: Settings) -> int:
@@ -143,6 +186,7 @@ def _serve(settings: Settings) -> int:
         metric_type=METRIC_TYPE,
         top_k=settings.search.top_k,
         max_query_chars=settings.search.max_query_chars,
+        max_upload_bytes=settings.server.max_upload_mb * 1_000_000,
     )
     print("stopped", file=sys.stderr)
     if still_loading:
@@ -151,13 +195,55 @@ def _serve(settings: Settings) -> int:
     return DONE
 
 
-def _search(settings: Settings, text: str, categories: list[str], as_json: bool) -> int:
+def _search(settings: Settings, arguments: argparse.Namespace) -> int:
     from webapp.presenters import result_json, result_text
-    from webapp.query import Query
+    from webapp.terminal import query_from
 
-    query = Query(text, settings.search.top_k, tuple(categories), settings.search.max_query_chars)
+    query = query_from(arguments, settings.search.top_k, settings.search.max_query_chars)
     result = _service(settings, _store(settings)).search(query)
-    print(json.dumps(result_json(result), ensure_ascii=False) if as_json else result_text(result))
+    if arguments.json:
+        print(json.dumps(result_json(result), ensure_ascii=False))
+        return DONE
+    for note in result.notes:
+        print(note, file=sys.stderr)
+    if result.hits:
+        print(result_text(result))
+    return DONE
+
+
+def _label(settings: Settings, arguments: argparse.Namespace) -> int:
+    from milvus.lock import writing
+    from webapp.labelling import TEMPLATES, Classifier, labels_from, write_labels
+    from webapp.presenters import labelled_json, labelled_text
+
+    labels = labels_from(arguments.labels)
+    store = _store(settings)
+    service = _service(settings, store)
+    classifier = Classifier(service.encoder(), labels, arguments.template or TEMPLATES)
+    if arguments.write or not arguments.photos:
+        entities = service.indexed(arguments.photos)
+        if arguments.write:
+            with writing(store.lock_file(settings.locks_dir), _say_waiting):
+                found = list(write_labels(store, classifier, entities))
+        else:
+            found = list(classifier.label_stored(entities, arguments.top))
+    else:
+        embeddings = service.encode_files(arguments.photos)
+        found = classifier.label([str(p) for p in arguments.photos], embeddings, arguments.top)
+    if arguments.json:
+        print(json.dumps(labelled_json(found), ensure_ascii=False))
+    else:
+        print(labelled_text(found))
+    return DONE
+
+
+def _export(settings: Settings, path: Path) -> int:
+    from webapp.export import check_format, export
+
+    check_format(path)
+    store = _store(settings)
+    count = export(path, store.entities(), store.model().dim)
+    print(f"wrote {count:,} pictures to {path}", file=sys.stderr)
     return DONE
 
 
@@ -206,6 +292,46 @@ def _drop(settings: Settings, library: Path | None, yes: bool) -> int:
             store.drop()
     print(f"removed {count:,} pictures from the index; the files stay", file=sys.stderr)
     return DONE
+
+
+def _encoder(settings: Settings) -> int:
+    import os
+    from concurrent.futures import Future
+
+    from embeddings.load import load_encoder
+    from embeddings.models import settled
+    from embeddings.service import Limits, Vectorizer, build_service
+    from webapp.encoding import serve_encoder
+    from webapp.serving import listen
+
+    model, service, auth = settings.model, settings.service, settings.server.auth
+
+    def load() -> Vectorizer:
+        encoder = load_encoder(
+            model.name,
+            model.pretrained,
+            models_dir=settings.models_dir,
+            device=model.device,
+            precision=model.precision,
+            batch_size=model.batch_size,
+        )
+        return Vectorizer(
+            encoder,
+            max_pixels=settings.indexing.max_pixels,
+            decode_threads=settings.indexing.decode_threads or os.cpu_count() or 2,
+        )
+
+    loading: Future[Vectorizer] = Future()
+    app = build_service(
+        loading,
+        model=model.name,
+        pretrained=settled(model.pretrained),
+        limits=Limits(service.max_body_mb * 1_000_000, service.max_items),
+    )
+    listener = listen(settings.server.model_copy(update={"port": service.port, "lan": False}))
+    serve_encoder(app, loading, load, listener, auth.get_secret_value() if auth else None)
+    print("stopped", file=sys.stderr)
+    leave_now(DONE)  # nothing is lost with a batch that nobody waits for
 
 
 def _say_waiting(holder: str) -> None:

@@ -1,5 +1,7 @@
 """Hits as JSON for programs, as HTML for the page, as lines for the terminal."""
 
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from html import escape
 from pathlib import PurePath
 from typing import Any
@@ -7,7 +9,8 @@ from typing import Any
 from embeddings.errors import EncoderError
 from milvus.entities import printable
 from milvus.errors import CollectionMissing, StoreError
-from webapp.errors import BadQuery
+from webapp.errors import BadQuery, ImageGone
+from webapp.labelling import Labelled
 from webapp.query import Hit, SearchResult
 from webapp.search import LibraryStats
 
@@ -31,6 +34,8 @@ def result_json(result: SearchResult, base: str = "/") -> dict[str, Any]:
     """
     return {
         "took_ms": round(result.took_ms, 2),
+        "notes": list(result.notes),
+        "more": result.more,
         "hits": [
             {
                 "id": str(hit.id),
@@ -40,12 +45,25 @@ def result_json(result: SearchResult, base: str = "/") -> dict[str, Any]:
                 "width": hit.width,
                 "height": hit.height,
                 "caption": hit.caption,
+                "label": hit.label,
+                "library": hit.library,
+                "size": hit.size,
+                "modified": _moment(hit.mtime_ns),
+                "copies": list(hit.copies),
                 "thumbnail_url": base + thumbnail_url(hit),
                 "image_url": base + image_url(hit),
             }
             for hit in result.hits
         ],
     }
+
+
+def _moment(mtime_ns: int) -> str | None:
+    """ISO 8601 in UTC; None for a time that no calendar has."""
+    try:
+        return datetime.fromtimestamp(mtime_ns // 1_000_000_000, UTC).isoformat()
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def stats_json(stats: LibraryStats, index_type: str, metric_type: str) -> dict[str, Any]:
@@ -62,10 +80,11 @@ def stats_json(stats: LibraryStats, index_type: str, metric_type: str) -> dict[s
 
 
 def result_text(result: SearchResult) -> str:
-    """One line for each hit: score, category, path."""
+    """One line for each hit: score, category, path, and how many copies it stands for."""
     width = max((len(hit.category) for hit in result.hits), default=0)
     return "\n".join(
         f"{hit.score:6.3f}  {printable(hit.category):<{width}}  {printable(hit.path)}"
+        + (f"  (+{len(hit.copies)} like it)" if hit.copies else "")
         for hit in result.hits
     )
 
@@ -83,14 +102,38 @@ def stats_text(stats: LibraryStats, index_type: str, metric_type: str) -> str:
     return "\n".join(lines)
 
 
+def labelled_json(found: Sequence[Labelled]) -> list[dict[str, Any]]:
+    """What ``image-search label --json`` prints."""
+    return [
+        {
+            "path": printable(one.path),
+            "labels": [{"label": name, "probability": round(p, 6)} for name, p in one.labels],
+        }
+        for one in found
+    ]
+
+
+def labelled_text(found: Sequence[Labelled]) -> str:
+    """One line for each picture: labels with their probabilities, and the path."""
+    return "\n".join(
+        ", ".join(f"{name} {p:.1%}" for name, p in one.labels) + f"  {printable(one.path)}"
+        for one in found
+    )
+
+
 def result_html(result: SearchResult, searched: int) -> str:
     """The grid, with what was searched and how long it took above it."""
     if not result.hits:
-        return message_html("Nothing found", "The index holds no picture that could be compared.")
+        reason = "; ".join(result.notes) or "the index holds no picture that could be compared"
+        return message_html("Nothing found", _sentence(reason))
+    notes = "".join(
+        f'<p class="note" role="status">{escape(_sentence(n))}</p>' for n in result.notes
+    )
     shown = f"{len(result.hits)} best of {searched:,} pictures"
     cards = "".join(_card(hit, rank) for rank, hit in enumerate(result.hits, start=1))
     return (
         f'<p class="status" role="status">{shown} · {result.took_ms:.0f} ms</p>'
+        f"{notes}"
         f'<ol class="grid" aria-label="Results, best first">{cards}</ol>'
     )
 
@@ -124,24 +167,29 @@ def error_html(error: Exception) -> str:
         )
     titles: tuple[tuple[type[Exception], str], ...] = (
         (BadQuery, "That cannot be searched for"),
+        (ImageGone, "That picture is not there"),
         (EncoderError, "The model is not there"),
         (StoreError, "The store is not there"),
     )
     title = next((title for kind, title in titles if isinstance(error, kind)), "It did not work")
-    text = str(error)
-    return message_html(title, text[:1].upper() + text[1:] + "." * (not text.endswith(".")))
+    return message_html(title, _sentence(str(error)))
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + "." * (not text.endswith("."))
 
 
 def _card(hit: Hit, rank: int) -> str:
     name = PurePath(hit.path).name
     # A picture at the root of its library has no category; its folder's name says most.
     category = hit.category or PurePath(hit.path).parent.name
+    copies = f" +{len(hit.copies)}" if hit.copies else ""
     described = hit.caption or f"{category}: {name}"
     return (
         f'<li><a class="card" href="{image_url(hit)}" target="_blank" rel="noopener" '
         f'title="{escape(hit.path)}">'
         f'<img src="{thumbnail_url(hit)}" alt="{escape(described)}" width="{hit.width}" '
         f'height="{hit.height}" loading="{"eager" if rank <= 8 else "lazy"}" decoding="async">'
-        f'<span class="caption"><span class="category">{escape(category)}</span>'
+        f'<span class="caption"><span class="category">{escape(category)}{copies}</span>'
         f'<span class="score" title="cosine similarity">{hit.score:.3f}</span></span></a></li>'
     )

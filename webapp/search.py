@@ -3,15 +3,29 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
-from embeddings.encoder import Encoder
-from milvus.entities import ImageRow, Match, ModelRecord
+import numpy as np
+
+from embeddings.encoder import Embeddings, Encoder
+from embeddings.errors import ImageError
+from embeddings.images import open_image
+from embeddings.texts import TextEmbeddings
+from embeddings.together import Together
+from milvus.entities import Embedding, ImageRow, ModelRecord
 from milvus.errors import ModelMismatch
 from milvus.store import ImageStore
-from webapp.errors import ImageGone
-from webapp.query import Hit, Query, SearchResult
+from webapp.errors import BadQuery, ImageGone
+from webapp.folding import Group, folded
+from webapp.mixing import mix, moved_away, moved_towards
+from webapp.query import EXACT_COPIES, MAX_REACH, Hit, Move, Query, SearchResult, Term
+
+# Results that are fetched beyond those asked for, since some will be copies of others.
+SPARE = 16
+# Pictures of several visitors that are encoded at once: more would keep the first one waiting.
+IMAGES_TOGETHER = 8
 
 
 @dataclass(frozen=True)
@@ -26,27 +40,72 @@ class LibraryStats:
     model: ModelRecord
 
 
+class LoadedEncoder:
+    """An encoder with what makes it quick for many small questions."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.encoder = encoder
+        self.texts = TextEmbeddings(encoder)
+        self.images = Together(encoder.encode_images, most=IMAGES_TOGETHER)
+
+
 class SearchService:
     """Answers queries from a store with the model that the store's collection records.
 
     Safe to call from several threads. ``load_encoder`` is called once for each model, when the
-    first query comes or ``warm_up`` is called. Methods raise StoreError and EncoderError.
+    first query comes or ``warm_up`` is called. ``max_pixels`` bounds the pictures of queries.
+    Methods raise StoreError and EncoderError.
     """
 
-    def __init__(self, store: ImageStore, load_encoder: Callable[[ModelRecord], Encoder]) -> None:
+    def __init__(
+        self,
+        store: ImageStore,
+        load_encoder: Callable[[ModelRecord], Encoder],
+        max_pixels: int = 200_000_000,
+    ) -> None:
         self._store = store
         self._load_encoder = load_encoder
-        self._encoders: dict[str, Encoder] = {}
+        self._max_pixels = max_pixels
+        self._encoders: dict[str, LoadedEncoder] = {}
         self._loading = threading.Lock()
 
     def search(self, query: Query) -> SearchResult:
-        """The pictures that match a query best."""
-        encoder = self._encoder()
+        """The pictures that match a query best. Raises BadQuery or ImageGone."""
+        loaded = self._loaded()
         start = time.perf_counter()
-        embedding = encoder.encode_texts([query.text])[0]
-        matches = self._store.search(embedding, query.top_k, query.categories)
+        vector = self._vector(query, loaded)
+        groups, reached_end = self._groups(vector, query)
         took_ms = (time.perf_counter() - start) * 1000
-        return SearchResult([_hit(match) for match in matches], took_ms)
+        shown = groups[query.offset : query.offset + query.top_k]
+        more = len(groups) > query.offset + query.top_k or (not reached_end and bool(shown))
+        notes = _cut_notes(query, loaded.encoder) + self._empty_notes(query, vector, groups, shown)
+        return SearchResult([_hit(group) for group in shown], took_ms, notes, more)
+
+    def encoder(self) -> Encoder:
+        """The collection's encoder."""
+        return self._loaded().encoder
+
+    def encode_files(self, paths: Sequence[Path]) -> Embeddings:
+        """Embeddings of picture files. Raises BadQuery for one that cannot be read."""
+        contents = []
+        for path in paths:
+            try:
+                contents.append(path.read_bytes())
+            except OSError as error:
+                raise BadQuery(f"{path}: {error.strerror or error}") from error
+        return self._images(contents, self._loaded())
+
+    def indexed(self, paths: Sequence[Path]) -> list[tuple[ImageRow, Embedding]]:
+        """The stored pictures of these files; all where none is named. Raises BadQuery."""
+        if not paths:
+            return list(self._store.entities())
+        wanted = [str(path.resolve()) for path in paths]
+        rows = self._store.at_paths(wanted)
+        for path in wanted:
+            if path not in {row.path for row in rows}:
+                raise BadQuery(f"{path} is not indexed; index its folder first, with index-folder")
+        stored = self._stored([row.m_id for row in rows])
+        return [(row, stored[row.m_id]) for row in rows]
 
     def image(self, image_id: int) -> ImageRow:
         """The stored row of a picture. Raises ImageGone for an unknown id."""
@@ -75,28 +134,131 @@ class SearchService:
 
     def warm_up(self) -> None:
         """Load the model now, so that the first query does not wait for it."""
-        self._encoder()
+        self._loaded().texts(["a photo"])
 
-    def _encoder(self) -> Encoder:
+    def _vector(self, query: Query, loaded: LoadedEncoder) -> Embedding:
+        """The query as one point: its weighted parts, moved."""
+        vector = mix(self._terms(query.terms, loaded), [term.weight for term in query.terms])
+        if query.move_to:
+            targets = self._targets(query.move_to, loaded)
+            vector = moved_towards(vector, targets, query.move_to.force)
+        if query.move_away_from:
+            targets = self._targets(query.move_away_from, loaded)
+            vector = moved_away(vector, targets, query.move_away_from.force)
+        return vector
+
+    def _terms(self, terms: Sequence[Term], loaded: LoadedEncoder) -> Embeddings:
+        texts = iter(loaded.texts([term.text for term in terms if _is_text(term)]))
+        images = iter(self._images([t.image for t in terms if t.image is not None], loaded))
+        stored = self._stored([term.id for term in terms if term.id is not None])
+        rows = []
+        for term in terms:
+            if term.id is not None:
+                rows.append(stored[term.id])
+            else:
+                rows.append(next(texts if term.image is None else images))
+        return np.stack(rows)
+
+    def _targets(self, move: Move, loaded: LoadedEncoder) -> Embeddings:
+        stored = self._stored(move.objects)
+        objects = [stored[key] for key in move.objects]
+        return np.stack([*loaded.texts(move.concepts), *objects])
+
+    def _images(self, images: Sequence[bytes], loaded: LoadedEncoder) -> Embeddings:
+        transform = loaded.encoder.image_transform
+        opened = []
+        for content in images:
+            try:
+                image = open_image(
+                    content, max_pixels=self._max_pixels, at_least=2 * max(transform.size)
+                ).image
+            except ImageError as error:
+                raise BadQuery(f"the query's picture cannot be used: {error}") from error
+            opened.append(transform(image))
+        if not opened:
+            return np.empty((0, loaded.encoder.dim), dtype=np.float32)
+        return loaded.images(opened)
+
+    def _stored(self, ids: Sequence[int]) -> dict[int, Embedding]:
+        stored = self._store.embeddings(ids) if ids else {}
+        for key in ids:
+            if key not in stored:
+                raise ImageGone(f"no picture has the id {key}")
+        return stored
+
+    def _groups(self, vector: Embedding, query: Query) -> tuple[list[Group], bool]:
+        """Results from the first one on, and whether there are no more in the store."""
+        own = [term.id for term in query.terms if term.id is not None]
+        only = replace(query.filter, without_ids=(*query.filter.without_ids, *own))
+        similar = query.fold is not None and query.fold < EXACT_COPIES
+        wanted = query.offset + query.top_k + 1  # one more tells whether there are more
+        limit = wanted if query.fold is None else wanted + SPARE
+        while True:
+            limit = min(limit, MAX_REACH)
+            matches = self._store.search(vector, limit, only, with_embeddings=similar)
+            ended = len(matches) < limit
+            if query.min_score is not None:
+                good = [match for match in matches if match.score >= query.min_score]
+                ended = ended or len(good) < len(matches)
+                matches = good
+            groups = folded(matches, query.fold)
+            if len(groups) >= wanted or ended or limit == MAX_REACH:
+                return groups, ended or limit == MAX_REACH
+            limit *= 2
+
+    def _empty_notes(
+        self, query: Query, vector: Embedding, groups: Sequence[Group], shown: Sequence[Group]
+    ) -> tuple[str, ...]:
+        if shown:
+            return ()
+        if groups:
+            return (f"there are only {len(groups):,} results; ask for an earlier page",)
+        if query.min_score is not None:
+            best = self._store.search(vector, 1, query.filter)
+            if best:
+                return (
+                    f"no picture scores {query.min_score:.3f} or more; the best has "
+                    f"{best[0].score:.3f}",
+                )
+        if query.filter.expression():
+            return ("no picture passes the filter",)
+        return ()
+
+    def _loaded(self) -> LoadedEncoder:
         record = self._store.model()
-        encoder = self._encoders.get(record.model_id)
-        if encoder is None:
+        loaded = self._encoders.get(record.model_id)
+        if loaded is None:
             with self._loading:
-                encoder = self._encoders.get(record.model_id) or self._load(record)
-        return encoder
+                loaded = self._encoders.get(record.model_id) or self._load(record)
+        return loaded
 
-    def _load(self, record: ModelRecord) -> Encoder:
+    def _load(self, record: ModelRecord) -> LoadedEncoder:
         encoder = self._load_encoder(record)
         if encoder.model_id != record.model_id:
             raise ModelMismatch(
                 f"the pictures were indexed with {record.model_id}, and {record.name} is now "
                 f"{encoder.model_id}; restore its weights, or run image-search drop and index again"
             )
-        self._encoders = {record.model_id: encoder}
-        return encoder
+        loaded = LoadedEncoder(encoder)
+        self._encoders = {record.model_id: loaded}
+        return loaded
 
 
-def _hit(match: Match) -> Hit:
+def _is_text(term: Term) -> bool:
+    return term.image is None and term.id is None
+
+
+def _cut_notes(query: Query, encoder: Encoder) -> tuple[str, ...]:
+    moves = [move for move in (query.move_to, query.move_away_from) if move]
+    texts = [term.text for term in query.terms if _is_text(term)]
+    texts += [concept for move in moves for concept in move.concepts]
+    if any(encoder.is_cut(text) for text in texts):
+        return ("the text is longer than the model reads; its end was left out",)
+    return ()
+
+
+def _hit(group: Group) -> Hit:
+    match = group.best
     row = match.row
     return Hit(
         id=row.m_id,
@@ -106,4 +268,9 @@ def _hit(match: Match) -> Hit:
         width=row.width,
         height=row.height,
         caption=str(row.extras.get("caption", "")),
+        library=row.library,
+        size=row.size,
+        mtime_ns=row.mtime_ns,
+        label=str(row.extras.get("label", "")),
+        copies=tuple(copy.row.path for copy in group.copies),
     )

@@ -5,6 +5,7 @@ import os
 import socket
 import sys
 import threading
+from importlib.util import find_spec
 
 import uvicorn
 
@@ -50,9 +51,12 @@ def serve(
     metric_type: str,
     top_k: int,
     max_query_chars: int,
+    max_upload_bytes: int,
 ) -> bool:
     """Serve page and API until Ctrl+C; whether the model was still being loaded then."""
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    if settings.mcp and find_spec("mcp") is None:
+        raise CannotListen("--mcp needs a package that is not installed; run: pip install mcp")
     from webapp.ui import build_page, mount_page
 
     app = build_api(
@@ -62,8 +66,9 @@ def serve(
         metric_type=metric_type,
         default_top_k=top_k,
         max_query_chars=max_query_chars,
+        max_upload_bytes=max_upload_bytes,
     )
-    mount_page(app, build_page(service, top_k, max_query_chars))
+    mount_page(app, build_page(service, top_k, max_query_chars, mcp=settings.mcp), mcp=settings.mcp)
     guarded = BasicAuth(app, settings.auth.get_secret_value()) if settings.auth else app
     config = uvicorn.Config(
         guarded, log_level="warning", timeout_graceful_shutdown=SHUTDOWN_S, access_log=False
@@ -87,6 +92,8 @@ def _announce(listener: socket.socket, settings: ServerSettings) -> None:
     _say(f"serving on http://{shown}:{port} (Ctrl+C ends)")
     if settings.lan:
         _say(f"for others on this network: http://{lan_address()}:{port}")
+    if settings.mcp:
+        _say(f"for language-model clients (MCP): http://{shown}:{port}/gradio_api/mcp/")
     if settings.share:
         _say(f"public link: {_public_link(shown, port)}")
     local = host.startswith("127.") or host == "::1"

@@ -1,16 +1,18 @@
 """The page: Gradio Blocks over a SearchService. Only this module and serving import gradio."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 from fastapi import FastAPI
 
 from embeddings.errors import EncoderError
 from milvus.errors import CollectionMissing, StoreError
-from webapp.errors import BadQuery
-from webapp.presenters import error_html, result_html, welcome_html
-from webapp.query import Query
+from webapp.errors import RequestError
+from webapp.presenters import error_html, result_html, result_json, welcome_html
+from webapp.query import text_query
 from webapp.search import SearchService
 
 TITLE = "Text-image search"
@@ -19,6 +21,7 @@ CSS = Path(__file__).parent / "assets" / "page.css"
 # last one is done, and an event that begins in that moment is never answered (seen in 7 of 100
 # visits that searched at once). Searches take milliseconds and need no queue.
 QUEUE = False
+DEFAULT_RESULTS = 16
 # The system's own fonts: a theme's usual ones are fetched from another host.
 THEME = gr.themes.Base(
     primary_hue="orange",
@@ -38,9 +41,9 @@ THEME = gr.themes.Base(
 def show_results(service: SearchService, top_k: int, max_chars: int, text: str) -> str:
     """Answer the search box: the grid, or what is the matter."""
     try:
-        result = service.search(Query(text, top_k, max_chars=max_chars))
+        result = service.search(text_query(text, top_k=top_k, max_chars=max_chars))
         return result_html(result, service.count())
-    except (BadQuery, StoreError, EncoderError) as error:
+    except (RequestError, StoreError, EncoderError) as error:
         return error_html(error)
 
 
@@ -53,8 +56,29 @@ def show_welcome(service: SearchService) -> str:
     return welcome_html(count)
 
 
-def build_page(service: SearchService, top_k: int, max_chars: int) -> gr.Blocks:
-    """The search page."""
+def search_tool(service: SearchService, max_chars: int) -> Callable[[str, int], dict[str, Any]]:
+    """What language-model clients call; its docstring is what they read."""
+
+    def search_images(query: str, top_k: int = DEFAULT_RESULTS) -> dict[str, Any]:
+        """Find pictures in the user's own photo library by a description in words.
+
+        Args:
+            query: what the picture shows, such as "red apples on a table"
+            top_k: number of results, best first
+        """
+        try:
+            return result_json(service.search(text_query(query, top_k=top_k, max_chars=max_chars)))
+        except (RequestError, StoreError, EncoderError) as error:
+            raise gr.Error(str(error)) from error
+
+    return search_images
+
+
+def build_page(
+    service: SearchService, top_k: int, max_chars: int, *, mcp: bool = False
+) -> gr.Blocks:
+    """The search page; with ``mcp`` also the tool that ``mount_page`` offers to such clients."""
+    visible = "private" if mcp else "public"  # the page's own events are no tools
     page: gr.Blocks
     with gr.Blocks(title=TITLE, analytics_enabled=False) as page:
         gr.HTML(f"<header><h1>{TITLE}</h1></header>", elem_id="masthead")
@@ -81,15 +105,25 @@ def build_page(service: SearchService, top_k: int, max_chars: int) -> gr.Blocks:
             text,
             results,
             api_name="search",
+            api_visibility=visible,
             show_progress="minimal",
             queue=QUEUE,
         )
-        page.load(partial(show_welcome, service), None, welcome, api_name="welcome", queue=QUEUE)
+        page.load(
+            partial(show_welcome, service),
+            None,
+            welcome,
+            api_name="welcome",
+            api_visibility=visible,
+            queue=QUEUE,
+        )
+        if mcp:
+            gr.events.api(search_tool(service, max_chars), api_name="search_images", queue=QUEUE)
     return page
 
 
-def mount_page(app: FastAPI, page: gr.Blocks) -> FastAPI:
-    """Serve the page at ``/`` beside the application's own routes."""
+def mount_page(app: FastAPI, page: gr.Blocks, *, mcp: bool = False) -> FastAPI:
+    """Serve the page at ``/`` beside the application's own routes; with ``mcp`` its tools too."""
     mounted: FastAPI = gr.mount_gradio_app(
         app,
         page,
@@ -100,5 +134,6 @@ def mount_page(app: FastAPI, page: gr.Blocks) -> FastAPI:
         run_history=False,
         ssr_mode=False,
         show_error=True,
+        mcp_server=mcp,
     )
     return mounted

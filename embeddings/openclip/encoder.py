@@ -13,18 +13,23 @@ from embeddings.encoder import Embeddings
 from embeddings.errors import DeviceUnavailable, first_line
 from embeddings.images import ImageTransform
 from embeddings.openclip.building import Built, build
-from embeddings.openclip.precision import DTYPES, Tuning, cast, choose_device, tune
+from embeddings.openclip.precision import DTYPES, Tuning, cast, choose_device, fastest, tune
+from embeddings.openclip.text import text_tower
 
 T = TypeVar("T")
 TEXT_BATCH = 64
+# As long as the queries that people type; its speed decides the text tower's number format.
+PROBE_TEXT = "a photo of five words"
+# Where a text takes less than this in float32, nobody notices what is saved; and every process
+# then finds the same embedding, since none measures.
+NOTICED_S = 0.02
 
 
 class OpenClipEncoder:
     """Encodes with an open_clip model; tensors never leave it.
 
-    Safe to call from several threads. With ``precision="auto"`` the image tower's format is
-    measured when the first picture comes, so that a program that only reads text does not wait
-    for it; the text tower, which is small, stays in float32.
+    Safe to call from several threads. With ``precision="auto"`` each tower's format is measured
+    when its first picture or text comes, so that a program that needs one does not wait for both.
     """
 
     def __init__(
@@ -36,15 +41,17 @@ class OpenClipEncoder:
         self._given_batch_size = batch_size
         self._tuning: Tuning | None = None
         self._precision = precision
-        self._text_precision = "fp32" if precision == "auto" else precision
+        self._text_tower = text_tower(built.model)
+        self._texts_tuned = precision != "auto"
         self._lock = threading.Lock()
         self.model_id = built.model_id
         self.image_transform = _transform(built.preprocess)
         self._mean = _per_channel(built.preprocess["mean"], self._device)
         self._std = _per_channel(built.preprocess["std"], self._device)
         try:
-            cast(self._model, self._device, self._text_precision)
-            self.dim = int(self.encode_texts(["a"]).shape[1])
+            cast(self._model, self._device, "fp32" if precision == "auto" else precision)
+            self.dim = int(self._text_features(["a"]).shape[1])
+            self.logit_scale = float(self._model.logit_scale.detach().exp())
         except torch.OutOfMemoryError as error:
             raise DeviceUnavailable(
                 f"{self.model_id} does not fit in the memory of {self._device}; use --device cpu"
@@ -93,8 +100,18 @@ class OpenClipEncoder:
 
     def encode_texts(self, texts: Sequence[str]) -> Embeddings:
         """Embeddings of shape ``(len(texts), dim)``; the tokenizer cuts what is too long."""
-        parts = [self._encode_tokens(list(batch)) for batch in _batches(texts, TEXT_BATCH)]
+        self._tune_texts()
+        parts = [
+            _normalised(self._text_features(list(batch))) for batch in _batches(texts, TEXT_BATCH)
+        ]
         return self._joined(parts)
+
+    def is_cut(self, text: str) -> bool:
+        """Whether the tokenizer cuts a text to the model's length."""
+        cut = self._tokenizer([text])[0]
+        whole = self._tokenizer([text], context_length=2 * len(cut))[0]
+        # Where it is cut, an end-of-text token stands in the place of a word.
+        return not torch.equal(cut, whole[: len(cut)])
 
     def _pixels(self, image: Image.Image) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
         return np.asarray(self.image_transform(image), dtype=np.uint8)
@@ -114,9 +131,9 @@ class OpenClipEncoder:
         return _normalised(self._model.encode_image(normalised.to(DTYPES[precision])))
 
     @torch.inference_mode()
-    def _encode_tokens(self, texts: list[str]) -> Embeddings:
-        tokens = self._tokenizer(texts).to(self._device)
-        return _normalised(self._model.encode_text(tokens))
+    def _text_features(self, texts: list[str]) -> torch.Tensor:
+        features: torch.Tensor = self._text_tower(self._tokenizer(texts).to(self._device))
+        return features
 
     @torch.inference_mode()
     def _probe(self, precision: str) -> torch.Tensor:
@@ -131,6 +148,12 @@ class OpenClipEncoder:
             if self._tuning is None:
                 self._tuning = tune(self._model.visual, self._device, self._precision, self._probe)
             return self._tuning
+
+    def _tune_texts(self) -> None:
+        with self._lock:
+            if not self._texts_tuned:
+                self._texts_tuned = True
+                fastest(self._text_tower, self._device, lambda _: self._text_features([PROBE_TEXT]))
 
     def _joined(self, parts: list[Embeddings]) -> Embeddings:
         if not parts:

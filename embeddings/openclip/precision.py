@@ -69,7 +69,7 @@ def tune(
     ``(n, dim)``.
     """
     if precision == "auto":
-        precision, seconds, images = _fastest(tower, device, probe)
+        precision, seconds, images = fastest(tower, device, probe)
     else:
         cast(tower, device, precision)
         result, seconds = _timed(probe, precision, device)
@@ -85,14 +85,22 @@ def _batch_size(device: torch.device, seconds_per_image: float) -> int:
     return max(MIN_BATCH, min(MAX_BATCH, round(BATCH_SECONDS / max(seconds_per_image, 1e-6))))
 
 
-def _fastest(
-    tower: torch.nn.Module, device: torch.device, probe: Callable[[str], torch.Tensor]
+def fastest(
+    tower: torch.nn.Module,
+    device: torch.device,
+    probe: Callable[[str], torch.Tensor],
+    worth: float = 0.0,
 ) -> tuple[str, float, int]:
+    """The fastest format that keeps the probe's result, in which the tower is left; the probe's
+    seconds in it, and its number of inputs. A probe of less than ``worth`` seconds stays float32:
+    there is nothing to win."""
     cast(tower, device, "fp32")
-    # Casting to 16 bits loses digits for good, so float32 is kept aside to come back to.
-    original = {name: tensor.detach().clone() for name, tensor in tower.state_dict().items()}
     reference, best_time = _timed(probe, "fp32", device)
     best = "fp32"
+    if best_time < worth:
+        return best, best_time, len(reference)
+    # Casting to 16 bits loses digits for good, so float32 is kept aside to come back to.
+    original = {name: tensor.detach().clone() for name, tensor in tower.state_dict().items()}
     for candidate in CANDIDATES[device.type]:
         try:
             cast(tower, device, candidate)

@@ -28,7 +28,7 @@ from embeddings.load import load_encoder
 from embeddings.models import KNOWN_MODELS, canonical
 from embeddings.openclip.encoder import OpenClipEncoder
 from indexer.prepare import Prepared, prepare
-from indexer.scan import FoundFile
+from indexer.source import FoundFile
 
 TEXTS = ["a photo of a lemon", "red apples", "", "ü 🍋 " * 60]
 

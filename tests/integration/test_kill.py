@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 from support import ROOT
 
-from indexer.scan import FoundFile, scan
+from indexer.scan import scan
+from indexer.source import FoundFile
 from milvus.collection import MilvusCollection
 from milvus.connection import Connection
 
@@ -29,6 +30,7 @@ from pathlib import Path
 sys.path[:0] = [sys.argv[3] + "/tests"]
 from fakes import RECORD, FakeEncoder
 from indexer.pipeline import PipelineOptions, index_library
+from indexer.scan import Folder
 from indexer.snapshot import Snapshots
 from milvus.collection import MilvusCollection
 from milvus.connection import Connection
@@ -39,10 +41,10 @@ store.prepare(RECORD)
 print("ready", flush=True)
 class Encoder(FakeEncoder):
     def encode_images(self, images):
-        print("encoding", len(images), flush=True)
+        print(f"encoding {len(images)}", flush=True)
         return super().encode_images(images)
 snapshots = Snapshots(Path(uri).parent / "snapshots", uri)
-report = index_library(root, store, Encoder, PipelineOptions(), snapshots=snapshots)
+report = index_library(Folder(root), store, Encoder, PipelineOptions(), snapshots=snapshots)
 print("done", flush=True)
 connection.close()
 """

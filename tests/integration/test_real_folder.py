@@ -14,6 +14,7 @@ from pillow_heif import register_heif_opener
 
 from indexer.pipeline import PipelineOptions, index_library
 from indexer.report import IndexReport
+from indexer.scan import Folder
 from milvus.collection import MilvusCollection
 from milvus.connection import Connection
 
@@ -52,7 +53,7 @@ def store(tmp_path: Path) -> MilvusCollection:
 
 
 def index(root: Path, store: MilvusCollection) -> IndexReport:
-    return index_library(root, store, FakeEncoder, PipelineOptions())
+    return index_library(Folder(root), store, FakeEncoder, PipelineOptions())
 
 
 def test_a_folder_as_people_have_them(tmp_path: Path, store: MilvusCollection) -> None:

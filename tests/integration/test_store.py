@@ -1,5 +1,8 @@
 """One contract for both kinds of store: Milvus Lite and a Milvus server."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -14,6 +17,7 @@ from milvus.errors import (
     StoreUnavailable,
     StoreUnwritable,
 )
+from milvus.filters import ImageFilter
 
 DIM = 768
 RECORD = ModelRecord("model/a", DIM, "model", "a")
@@ -113,14 +117,72 @@ def test_every_picture_is_its_own_best_match(
         np.testing.assert_allclose([m.score for m in matches], exact, atol=1e-5)
 
 
-def test_search_in_categories(
+def found(store: MilvusCollection, vector: np.ndarray, only: ImageFilter) -> set[str]:
+    return {match.row.path for match in store.search(vector, 200, only)}
+
+
+def test_search_with_filters(
+    filled: tuple[MilvusCollection, list[ImageRow], Embeddings],
+) -> None:
+    store, rows, vectors = filled
+    large = [replace(row(n, "large", "/other"), width=4000, height=9) for n in range(200, 205)]
+    labelled = [replace(one, extras={**one.extras, "label": "a lemon"}) for one in large[:2]]
+    store.upsert([*labelled, *large[2:]], list(embeddings(5, 1)))
+    rows = [*rows, *large]
+    start = rows[0].mtime_ns
+    cases: list[tuple[ImageFilter, Callable[[ImageRow], bool]]] = [
+        (ImageFilter(), lambda r: True),
+        (ImageFilter(categories=["a"]), lambda r: r.category == "a"),
+        (ImageFilter(categories=["a", "large"]), lambda r: r.category in ("a", "large")),
+        (ImageFilter(libraries=["/other"]), lambda r: r.library == "/other"),
+        (ImageFilter(labels=["a lemon"]), lambda r: r in large[:2]),
+        (ImageFilter(path_prefix="/l/b/1"), lambda r: r.path.startswith("/l/b/1")),
+        (ImageFilter(after_ns=start + 50), lambda r: r.mtime_ns >= start + 50),
+        (ImageFilter(before_ns=start + 50), lambda r: r.mtime_ns < start + 50),
+        (ImageFilter(min_width=1000), lambda r: r.width >= 1000),
+        (ImageFilter(max_width=640, min_height=480), lambda r: r.height == 480),
+        (ImageFilter(max_height=9), lambda r: r.height == 9),
+        (ImageFilter(without_ids=[rows[5].m_id]), lambda r: r is not rows[5]),
+        (ImageFilter(categories=["a"], max_width=1), lambda r: False),
+    ]
+    for only, passes in cases:
+        assert found(store, vectors[0], only) == {r.path for r in rows if passes(r)}, only
+
+
+def test_no_value_breaks_out_of_a_filter(
     filled: tuple[MilvusCollection, list[ImageRow], Embeddings],
 ) -> None:
     store, _, vectors = filled
-    assert {m.row.category for m in store.search(vectors[0], 100, ["a"])} == {"a"}
-    assert len(store.search(vectors[0], 100, ["a"])) == 60
     for hostile in HOSTILE:
-        assert store.search(vectors[0], 100, [hostile]) == []
+        for only in (
+            ImageFilter(categories=[hostile]),
+            ImageFilter(libraries=[hostile]),
+            ImageFilter(labels=[hostile]),
+            ImageFilter(path_prefix=hostile),
+        ):
+            assert found(store, vectors[0], only) == set(), only
+        assert store.at_paths([hostile]) == []
+    named = [row(n, name) for n, name in enumerate(HOSTILE)]
+    store.upsert(named, list(embeddings(len(named), 1)))
+    for one in named:
+        prefix = one.path.removesuffix(".jpg")
+        assert found(store, vectors[0], ImageFilter(categories=[one.category])) == {one.path}
+        assert found(store, vectors[0], ImageFilter(path_prefix=prefix)) == {one.path}
+        assert [r.m_id for r in store.at_paths([one.path])] == [one.m_id]
+
+
+def test_whole_entities(filled: tuple[MilvusCollection, list[ImageRow], Embeddings]) -> None:
+    store, rows, vectors = filled
+    held = {one.m_id: (one, vector) for one, vector in store.entities()}
+    assert held.keys() == {one.m_id for one in rows}
+    for one, vector in zip(rows, vectors, strict=True):
+        assert held[one.m_id][0] == one  # extras included
+        np.testing.assert_allclose(held[one.m_id][1], vector, atol=1e-6)
+    assert store.get([rows[3].m_id]) == [rows[3]]
+    assert len(list(store.entities(ImageFilter(categories=["b"])))) == 60
+    best = store.search(vectors[5], 2, with_embeddings=True)[0]
+    assert best.embedding is not None
+    np.testing.assert_allclose(best.embedding, vectors[5], atol=1e-6)
 
 
 def test_writing_twice_is_writing_once(

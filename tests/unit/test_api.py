@@ -1,5 +1,6 @@
 import base64
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,6 +40,7 @@ def app(store: MemoryStore, encoder: FakeEncoder, picture: Path, tmp_path: Path)
         metric_type="IP",
         default_top_k=16,
         max_query_chars=1000,
+        max_upload_bytes=100_000,
     )
 
 
@@ -72,7 +74,7 @@ def test_bad_queries_are_400(client: TestClient, params: dict[str, str], reason:
 
 
 def test_a_store_that_is_away_is_503(client: TestClient, store: MemoryStore) -> None:
-    def away(*_: object) -> None:
+    def away(*_: object, **__: object) -> None:
         raise StoreUnavailable("no answer from Milvus")
 
     store.search = away  # type: ignore[method-assign, assignment]
@@ -155,3 +157,108 @@ def test_a_password_guards_every_route(app: FastAPI) -> None:
     for garbage in ("Basic !", "Basic", "Bearer x", b"Basic \xff"):
         assert client.get("/healthz", headers={"Authorization": garbage}).status_code == 401
     assert client.get("/healthz", auth=("me", "pass:word")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("params", "status", "reason"),
+    [
+        ({"q": "a", "nonsense": "1"}, 400, "nonsense: there is no such field"),
+        ({"minus": "red"}, 400, "only what to leave out"),
+        ({"like": "5"}, 404, "no picture has the id 5"),
+        ({"like": "five"}, 400, "like.0"),
+        ({"like": str(2**64)}, 400, "like.0"),
+        ({"q": "a", "min_score": "0.5", "certainty": "0.5"}, 400, "give one of min_score"),
+        ({"q": "a", "min_score": "nan"}, 400, "min_score is a cosine"),
+        ({"q": "a", "offset": "-1"}, 400, "offset must be between"),
+        ({"q": "a", "after": "yesterday"}, 400, "after: 'yesterday' is no date"),
+        ({"q": "a", "min_width": "-1"}, 400, "min_width"),
+        ({"q": "a", "fold": "2"}, 400, "fold is a cosine"),
+    ],
+)
+def test_what_an_address_cannot_ask(
+    client: TestClient, params: dict[str, str], status: int, reason: str
+) -> None:
+    answer = client.get("/api/search", params=params)
+    assert (answer.status_code, reason in answer.json()["error"]) == (status, True), answer.text
+
+
+def test_an_address_asks_for_more_than_words(client: TestClient) -> None:
+    params = {"q": "blue", "plus": "red", "minus": "blue", "after": "1999-01-01", "category": "red"}
+    (hit,) = client.get("/api/search", params=params).json()["hits"]
+    assert hit["score"] > 0.99
+    assert (hit["library"] != "", hit["modified"] > "1999", hit["copies"]) == (True, True, [])
+    answer = client.get("/api/search", params={"q": "red", "before": "1999-01-01T00:00:00+02:00"})
+    assert answer.json()["hits"] == []
+    assert answer.json()["notes"] == ["no picture passes the filter"]
+
+
+def test_a_query_as_json(client: TestClient, picture: Path) -> None:
+    image = base64.b64encode(picture.read_bytes()).decode()
+    body = {
+        "terms": [{"text": "blue", "weight": 0.1}, {"image": image}],
+        "move_to": {"concepts": ["red"], "objects": [str(2**62 + 1)], "force": 0.5},
+        "filter": {"categories": ["red"], "min_width": 800},
+        "certainty": 0.9,
+        "top_k": 5,
+        "fold": None,
+    }
+    answer = client.post("/api/search", json=body)
+    assert answer.status_code == 200, answer.text
+    assert [hit["path"] for hit in answer.json()["hits"]] == [str(picture)]
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ({}, "type a few words"),
+        ({"q": "red", "filter": {"colour": "red"}}, "filter.colour: there is no such field"),
+        ({"terms": [{"text": "red", "id": 3}]}, "one of them"),
+        ({"terms": [{"image": "?"}]}, "not valid base64"),
+        ({"terms": [{"image": "aGVsbG8="}]}, "picture cannot be used"),
+        ({"terms": [{"text": "red", "weight": 1e300}]}, "a weight is a number"),
+        ({"terms": "red"}, "terms: "),
+        ({"q": "red", "move_to": {"concepts": ["a"], "force": 2}}, "force is between 0 and 1"),
+        ([], "should be an object"),
+    ],
+)
+def test_json_that_cannot_be_asked(client: TestClient, body: object, reason: str) -> None:
+    answer = client.post("/api/search", json=body)
+    assert (answer.status_code, reason in answer.json()["error"]) == (400, True), answer.text
+
+
+def test_a_picture_is_uploaded(client: TestClient, picture: Path) -> None:
+    files = {"image": ("mine.png", picture.read_bytes())}
+    (hit,) = client.post("/api/search", files=files).json()["hits"]
+    assert hit["score"] > 0.99
+    mixed = client.post("/api/search", files=files, data={"query": '{"q": "blue", "top_k": 1}'})
+    assert mixed.json()["hits"][0]["score"] == pytest.approx(0.5**0.5, abs=0.01)
+    for wrong, reason in (
+        ({"files": {"image": ("a.png", b"rubbish")}}, "picture cannot be used"),
+        ({"files": files, "data": {"query": "{"}}, "query: "),
+        ({"files": files, "data": {"query": "[]"}}, "query: a JSON object is needed"),
+        ({"files": files, "data": {"other": "x"}}, "other: a form holds"),
+        ({"content": b"x", "headers": {"Content-Type": "text/plain"}}, "not text/plain"),
+        ({"content": b"x", "headers": {"Content-Type": "multipart/form-data"}}, "form cannot be"),
+    ):
+        answer = client.post("/api/search", **wrong)  # type: ignore[arg-type]
+        assert (answer.status_code, reason in answer.json()["error"]) == (400, True), answer.text
+
+
+def test_what_is_too_large_is_413(client: TestClient) -> None:
+    large = b"x" * 200_000
+    for sent in (
+        {"content": large, "headers": {"Content-Type": "application/json"}},
+        {"files": {"image": ("a.png", large)}},
+    ):
+        answer = client.post("/api/search", **sent)  # type: ignore[arg-type]
+        assert (answer.status_code, "larger than 0.1 MB" in answer.text) == (413, True)
+
+
+def test_the_documentation_page_asks_no_other_host(client: TestClient) -> None:
+    page = client.get("/api/docs").text
+    hosts = set(re.findall(r"https?://([^/\"']+)", page))
+    assert hosts <= {"testserver"}
+    for address in re.findall(r'(?:src|href)="http://testserver([^"]+)"', page):
+        assert client.get(address).status_code == 200
+    paths = client.get("/api/openapi.json").json()["paths"]
+    assert {"get", "post"} <= paths["/api/search"].keys()

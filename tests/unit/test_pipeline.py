@@ -1,6 +1,7 @@
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,9 @@ from PIL import Image
 from indexer.errors import NothingFound
 from indexer.pipeline import PipelineOptions, index_library
 from indexer.report import IndexReport, followed_by, total
-from indexer.scan import Skipped
+from indexer.scan import Folder
 from indexer.snapshot import Snapshots
+from indexer.source import Skipped
 
 Paint = Callable[..., Path]
 
@@ -34,7 +36,12 @@ class Library:
     ) -> IndexReport:
         options = PipelineOptions(write_batch=self.write_batch, keep_missing=keep_missing)
         return index_library(
-            self.root, self.store, lambda: self.encoder, options, on_progress, self.snapshots
+            Folder(self.root),
+            self.store,
+            lambda: self.encoder,
+            options,
+            on_progress,
+            self.snapshots,
         )
 
     def held(self) -> dict[str, str]:
@@ -76,12 +83,12 @@ def test_everything_is_indexed_and_flushed_once(library: Library) -> None:
 
 def test_a_second_run_adds_nothing_and_encodes_nothing(library: Library) -> None:
     library.index()
-    before = dict(library.store.entities)
+    before = dict(library.store.held)
     library.encoder.batches.clear()
     assert counts(library.index()) == {"found": 3, "unchanged": 3}
     assert library.encoder.batches == []
     assert library.store.flushes == 1
-    assert library.store.entities.keys() == before.keys()
+    assert library.store.held.keys() == before.keys()
 
 
 def test_batches_of_the_encoder_and_of_the_store(library: Library, paint: Paint) -> None:
@@ -126,7 +133,7 @@ def test_moved_files_keep_their_embedding(library: Library) -> None:
 
 
 def assert_every_embedding_is_fresh(library: Library) -> None:
-    for row, embedding in library.store.entities.values():
+    for row, embedding in library.store.held.values():
         with Image.open(row.path) as image:
             (fresh,) = FakeEncoder().encode_images([image])
         np.testing.assert_allclose(embedding, fresh, atol=1e-6, err_msg=row.path)
@@ -215,7 +222,7 @@ def test_a_snapshot_that_is_not_the_stores_is_passed_over(
     (file,) = (tmp_path / "snapshots").iterdir()
     if damage == "other token":
         library.store.set_token(str(library.root), "")  # as a run that was killed leaves it
-        library.store.delete([next(iter(library.store.entities))])
+        library.store.delete([next(iter(library.store.held))])
     elif damage == "truncated":
         file.write_bytes(file.read_bytes()[:100])
     elif damage == "missing":
@@ -291,10 +298,10 @@ def test_libraries_live_side_by_side(library: Library, tmp_path: Path) -> None:
     library.index()
     other = tmp_path / "other"
     shutil.copytree(library.root, other)
-    index_library(other, library.store, lambda: library.encoder, PipelineOptions())
+    index_library(Folder(other), library.store, lambda: library.encoder, PipelineOptions())
     assert library.store.count() == 6
     shutil.rmtree(other / "red")
-    index_library(other, library.store, lambda: library.encoder, PipelineOptions())
+    index_library(Folder(other), library.store, lambda: library.encoder, PipelineOptions())
     assert library.store.count() == 5
 
 
@@ -349,3 +356,16 @@ def test_runs_that_follow_each_other_add_up_their_work_and_not_their_state() -> 
     both = followed_by(first, later)
     assert counts(both) == {"found": 4, "added": 3, "unchanged": 2}
     assert len(both.skipped) == 1
+
+
+def test_what_others_noted_stays_with_an_embedding(library: Library) -> None:
+    library.index()
+    held = library.store.held
+    for key, (row, vector) in list(held.items()):
+        held[key] = (replace(row, extras={"label": Path(row.path).stem}), vector)
+    (library.root / "red/a.png").rename(library.root / "moved.png")
+    shutil.copy(library.root / "green/b.png", library.root / "copy.png")
+    os.utime(library.root / "green/c.png")
+    assert counts(library.index()) == {"found": 4, "added": 1, "moved": 1, "unchanged": 2}
+    labels = {Path(row.path).name: row.extras["label"] for row in library.store.rows()}
+    assert labels == {"moved.png": "a", "copy.png": "b", "b.png": "b", "c.png": "c"}

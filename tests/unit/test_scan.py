@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from indexer.errors import NotAFolder
-from indexer.scan import FoundFile, Skipped, check_root, scan
+from indexer.scan import check_root, scan
+from indexer.source import FoundFile, Skipped
 
 
 def touch(root: Path, *names: str) -> None:

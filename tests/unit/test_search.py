@@ -4,9 +4,10 @@ from fakes import RECORD, FakeEncoder, MemoryStore
 
 from milvus.entities import ImageRow, ModelRecord
 from milvus.errors import CollectionMissing, ModelMismatch
+from milvus.filters import ImageFilter
 from webapp.errors import BadQuery, ImageGone
 from webapp.presenters import result_html, result_json, result_text, stats_json, stats_text
-from webapp.query import Hit, Query, SearchResult
+from webapp.query import Hit, SearchResult, text_query
 from webapp.search import SearchService
 
 
@@ -14,7 +15,8 @@ def fill(store: MemoryStore) -> None:
     for number, (category, vector) in enumerate(
         [("red", (1, 0, 0, 0)), ("green", (0, 1, 0, 0)), ("", (0, 0, 1, 0))]
     ):
-        row = ImageRow(number, f"/l/{category}/{number}.png", "/l", category, 1, 2, "h", 3, 4)
+        path = f"/l/{category}/{number}.png"
+        row = ImageRow(number, path, "/l", category, 1, 2, f"h{number}", 3, 4)
         store.upsert([row], [np.array(vector, dtype=np.float32)])
 
 
@@ -25,14 +27,15 @@ def service(store: MemoryStore, encoder: FakeEncoder) -> SearchService:
 
 
 def test_the_best_picture_comes_first(service: SearchService) -> None:
-    hits = service.search(Query("something green", top_k=2)).hits
+    hits = service.search(text_query("something green", top_k=2)).hits
     assert hits[0].category == "green"
     assert len(hits) == 2
     assert hits[0].score > 0.99 > hits[1].score
 
 
 def test_categories_restrict(service: SearchService) -> None:
-    assert [h.category for h in service.search(Query("green", categories=["red"])).hits] == ["red"]
+    query = text_query("green", filter=ImageFilter(categories=["red"]))
+    assert [hit.category for hit in service.search(query).hits] == ["red"]
 
 
 @pytest.mark.parametrize(
@@ -42,14 +45,14 @@ def test_categories_restrict(service: SearchService) -> None:
         ({"text": " \n\t "}, "type a few words"),
         ({"text": "x" * 5000}, "5,000 characters, and at most 1,000"),
         ({"text": "\udcff"}, "not valid Unicode"),
-        ({"text": "a", "categories": ["\udcff"]}, "not valid Unicode"),
+        ({"text": "a", "filter": ImageFilter(categories=["\udcff"])}, "not valid Unicode"),
         ({"text": "a", "top_k": 0}, "top_k must be between 1 and 1000, not 0"),
         ({"text": "a", "top_k": 1001}, "top_k must be between"),
     ],
 )
 def test_bad_queries_have_a_reason(query: dict[str, object], reason: str) -> None:
     with pytest.raises(BadQuery, match=reason):
-        Query(**query)  # type: ignore[arg-type]
+        text_query(**query)  # type: ignore[arg-type]
 
 
 def test_the_model_is_loaded_once_and_again_when_it_changes(store: MemoryStore) -> None:
@@ -63,24 +66,24 @@ def test_the_model_is_loaded_once_and_again_when_it_changes(store: MemoryStore) 
         return encoder
 
     service = SearchService(store, load)
-    service.search(Query("red"))
-    service.search(Query("green"))
+    service.search(text_query("red"))
+    service.search(text_query("green"))
     assert loaded == [RECORD.model_id]
     store.record = ModelRecord("other/2", 4, "other", None)
-    service.search(Query("red"))
+    service.search(text_query("red"))
     assert loaded == [RECORD.model_id, "other/2"]
 
 
 def test_other_weights_under_the_same_name_are_refused(store: MemoryStore) -> None:
     store.record = ModelRecord("fake/0", 4, "fake", None)
     with pytest.raises(ModelMismatch, match=r"indexed with fake/0, and fake is now fake/1"):
-        SearchService(store, lambda record: FakeEncoder()).search(Query("red"))
+        SearchService(store, lambda record: FakeEncoder()).search(text_query("red"))
 
 
 def test_nothing_indexed_is_told(store: MemoryStore, encoder: FakeEncoder) -> None:
     store.record = None
     with pytest.raises(CollectionMissing, match="run: index-folder FOLDER"):
-        SearchService(store, lambda record: encoder).search(Query("red"))
+        SearchService(store, lambda record: encoder).search(text_query("red"))
 
 
 def test_pictures_by_id(service: SearchService) -> None:

@@ -1,0 +1,1 @@
+"""How well captions find their pictures, and pictures their captions."""

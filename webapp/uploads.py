@@ -1,0 +1,87 @@
+"""Bodies of requests, read no further than they may be large."""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import Request
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+
+from webapp.errors import BadQuery, TooLarge
+from webapp.query_body import QueryBody, query_body
+
+JSON, FORM = "application/json", "multipart/form-data"
+MAX_FILES = 8
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A query and the pictures that came beside it."""
+
+    body: QueryBody
+    images: list[bytes]
+
+
+async def read_query(request: Request, max_bytes: int) -> Upload:
+    """A query as JSON, or a form with ``image`` files and JSON in the field ``query``.
+
+    Raises BadQuery or TooLarge.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == FORM:
+        return await _read_form(await _bounded(request, max_bytes))
+    if kind in (JSON, ""):
+        content = b"".join([part async for part in _parts(request, max_bytes)])
+        return Upload(query_body(content), [])
+    raise BadQuery(f"a query is sent as {JSON} or {FORM}, not {kind}")
+
+
+async def _read_form(request: Request) -> Upload:
+    try:
+        form = await request.form(max_files=MAX_FILES, max_fields=MAX_FILES)
+    except HTTPException as error:
+        raise BadQuery(f"the form cannot be read: {error.detail}") from error
+    images: list[bytes] = []
+    body: QueryBody | None = None
+    try:
+        for name, value in form.multi_items():
+            if name == "image" and isinstance(value, UploadFile):
+                images.append(await value.read())
+            elif name == "query" and isinstance(value, str):
+                body = query_body(_object(value))
+            else:
+                raise BadQuery(f"{name}: a form holds files named image and a field named query")
+    finally:
+        await form.close()
+    return Upload(body or QueryBody(), images)
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise BadQuery(f"query: {error}") from error
+    if not isinstance(value, dict):
+        raise BadQuery("query: a JSON object is needed")
+    return value
+
+
+async def _bounded(request: Request, max_bytes: int) -> Request:
+    """The same request with its body in memory."""
+    content = b"".join([part async for part in _parts(request, max_bytes)])
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": content, "more_body": False}
+
+    return Request(request.scope, receive)
+
+
+async def _parts(request: Request, max_bytes: int) -> AsyncIterator[bytes]:
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > max_bytes:
+            raise TooLarge(f"the request is larger than {max_bytes / 1e6:g} MB; send less")
+        yield part
