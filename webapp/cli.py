@@ -98,7 +98,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="TEXT",
         help="a prompt with {} for the label; may be repeated (default: seven of OpenAI's)",
     )
-    label.add_argument("--top", type=int, default=3, metavar="N", help="labels shown (default: 3)")
+    label.add_argument(
+        "--top", type=_count, default=3, metavar="N", help="labels shown (default: 3)"
+    )
     label.add_argument(
         "--write", action="store_true", help="store the best label of indexed pictures, for --label"
     )
@@ -128,6 +130,12 @@ def _parser() -> argparse.ArgumentParser:
     models.add_argument("--json", action="store_true", help="print JSON")
     add_settings(models)
     return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1")
+    return int(text)
 
 
 def _store(settings: Settings) -> "MilvusCollection":
@@ -220,16 +228,15 @@ def _label(settings: Settings, arguments: argparse.Namespace) -> int:
     store = _store(settings)
     service = _service(settings, store)
     classifier = Classifier(service.encoder(), labels, arguments.template or TEMPLATES)
-    if arguments.write or not arguments.photos:
-        entities = service.indexed(arguments.photos)
-        if arguments.write:
-            with writing(store.lock_file(settings.locks_dir), _say_waiting):
-                found = list(write_labels(store, classifier, entities))
-        else:
-            found = list(classifier.label_stored(entities, arguments.top))
-    else:
+    if arguments.write:
+        # In turn with an indexer: rows are read, changed and written back.
+        with writing(store.lock_file(settings.locks_dir), _say_waiting):
+            found = list(write_labels(store, classifier, service.indexed(arguments.photos)))
+    elif arguments.photos:
         embeddings = service.encode_files(arguments.photos)
         found = classifier.label([str(p) for p in arguments.photos], embeddings, arguments.top)
+    else:
+        found = list(classifier.label_stored(service.indexed(()), arguments.top))
     if arguments.json:
         print(json.dumps(labelled_json(found), ensure_ascii=False))
     else:

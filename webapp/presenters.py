@@ -80,10 +80,11 @@ def stats_json(stats: LibraryStats, index_type: str, metric_type: str) -> dict[s
 
 
 def result_text(result: SearchResult) -> str:
-    """One line for each hit: score, category, path, and how many copies it stands for."""
+    """One line for each hit: score, category, path, caption, how many copies it stands for."""
     width = max((len(hit.category) for hit in result.hits), default=0)
     return "\n".join(
         f"{hit.score:6.3f}  {printable(hit.category):<{width}}  {printable(hit.path)}"
+        + (f"  {printable(hit.caption)}" if hit.caption else "")
         + (f"  (+{len(hit.copies)} like it)" if hit.copies else "")
         for hit in result.hits
     )
@@ -184,6 +185,7 @@ def _card(hit: Hit, rank: int) -> str:
     # A picture at the root of its library has no category; its folder's name says most.
     category = hit.category or PurePath(hit.path).parent.name
     copies = f" +{len(hit.copies)}" if hit.copies else ""
+    text = f'<span class="text">{escape(hit.caption)}</span>' if hit.caption else ""
     described = hit.caption or f"{category}: {name}"
     return (
         f'<li><a class="card" href="{image_url(hit)}" target="_blank" rel="noopener" '
@@ -191,5 +193,5 @@ def _card(hit: Hit, rank: int) -> str:
         f'<img src="{thumbnail_url(hit)}" alt="{escape(described)}" width="{hit.width}" '
         f'height="{hit.height}" loading="{"eager" if rank <= 8 else "lazy"}" decoding="async">'
         f'<span class="caption"><span class="category">{escape(category)}{copies}</span>'
-        f'<span class="score" title="cosine similarity">{hit.score:.3f}</span></span></a></li>'
+        f'<span class="score" title="cosine similarity">{hit.score:.3f}</span></span>{text}</a></li>'
     )

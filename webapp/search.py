@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from embeddings.encoder import Embeddings, Encoder
 from embeddings.errors import ImageError
@@ -26,6 +27,8 @@ from webapp.query import EXACT_COPIES, MAX_REACH, Hit, Move, Query, SearchResult
 SPARE = 16
 # Pictures of several visitors that are encoded at once: more would keep the first one waiting.
 IMAGES_TOGETHER = 8
+# Queries' pictures are opened at this many times the model's size, as indexed ones are.
+DETAIL = 2
 
 
 @dataclass(frozen=True)
@@ -87,13 +90,16 @@ class SearchService:
 
     def encode_files(self, paths: Sequence[Path]) -> Embeddings:
         """Embeddings of picture files. Raises BadQuery for one that cannot be read."""
-        contents = []
+        loaded = self._loaded()
+        squares = []
         for path in paths:
             try:
-                contents.append(path.read_bytes())
+                squares.append(self._square(path.read_bytes(), loaded))
             except OSError as error:
                 raise BadQuery(f"{path}: {error.strerror or error}") from error
-        return self._images(contents, self._loaded())
+            except ImageError as error:
+                raise BadQuery(f"{path}: {error}") from error
+        return loaded.encoder.encode_images(squares)
 
     def indexed(self, paths: Sequence[Path]) -> list[tuple[ImageRow, Embedding]]:
         """The stored pictures of these files; all where none is named. Raises BadQuery."""
@@ -165,19 +171,20 @@ class SearchService:
         return np.stack([*loaded.texts(move.concepts), *objects])
 
     def _images(self, images: Sequence[bytes], loaded: LoadedEncoder) -> Embeddings:
-        transform = loaded.encoder.image_transform
-        opened = []
-        for content in images:
-            try:
-                image = open_image(
-                    content, max_pixels=self._max_pixels, at_least=2 * max(transform.size)
-                ).image
-            except ImageError as error:
-                raise BadQuery(f"the query's picture cannot be used: {error}") from error
-            opened.append(transform(image))
-        if not opened:
+        if not images:
             return np.empty((0, loaded.encoder.dim), dtype=np.float32)
-        return loaded.images(opened)
+        try:
+            squares = [self._square(content, loaded) for content in images]
+        except ImageError as error:
+            raise BadQuery(f"the query's picture cannot be used: {error}") from error
+        return loaded.images(squares)
+
+    def _square(self, content: bytes, loaded: LoadedEncoder) -> Image.Image:
+        """A picture file as the model looks at it. Raises ImageError."""
+        transform = loaded.encoder.image_transform
+        at_least = DETAIL * max(transform.size)
+        opened = open_image(content, max_pixels=self._max_pixels, at_least=at_least)
+        return transform(opened.image)
 
     def _stored(self, ids: Sequence[int]) -> dict[int, Embedding]:
         stored = self._store.embeddings(ids) if ids else {}

@@ -1,9 +1,9 @@
 """The page: Gradio Blocks over a SearchService. Only this module and serving import gradio."""
 
+import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 from fastapi import FastAPI
@@ -56,10 +56,10 @@ def show_welcome(service: SearchService) -> str:
     return welcome_html(count)
 
 
-def search_tool(service: SearchService, max_chars: int) -> Callable[[str, int], dict[str, Any]]:
+def search_tool(service: SearchService, max_chars: int) -> Callable[[str, int], str]:
     """What language-model clients call; its docstring is what they read."""
 
-    def search_images(query: str, top_k: int = DEFAULT_RESULTS) -> dict[str, Any]:
+    def search_images(query: str, top_k: int = DEFAULT_RESULTS) -> str:
         """Find pictures in the user's own photo library by a description in words.
 
         Args:
@@ -67,7 +67,8 @@ def search_tool(service: SearchService, max_chars: int) -> Callable[[str, int], 
             top_k: number of results, best first
         """
         try:
-            return result_json(service.search(text_query(query, top_k=top_k, max_chars=max_chars)))
+            asked = text_query(query, top_k=top_k, max_chars=max_chars)
+            return json.dumps(result_json(service.search(asked)), ensure_ascii=False)
         except (RequestError, StoreError, EncoderError) as error:
             raise gr.Error(str(error)) from error
 
