@@ -130,4 +130,6 @@ def test_text_lines_keep_names_from_driving_the_terminal() -> None:
 
 
 def test_text_lines() -> None:
-    assert result_text(SearchResult([HIT], 1.0)) == ' 0.250  <script>"  /l/a"<b>/x.png  a <b> caption'
+    assert (
+        result_text(SearchResult([HIT], 1.0)) == ' 0.250  <script>"  /l/a"<b>/x.png  a <b> caption'
+    )
