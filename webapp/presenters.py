@@ -193,5 +193,6 @@ def _card(hit: Hit, rank: int) -> str:
         f'<img src="{thumbnail_url(hit)}" alt="{escape(described)}" width="{hit.width}" '
         f'height="{hit.height}" loading="{"eager" if rank <= 8 else "lazy"}" decoding="async">'
         f'<span class="caption"><span class="category">{escape(category)}{copies}</span>'
-        f'<span class="score" title="cosine similarity">{hit.score:.3f}</span></span>{text}</a></li>'
+        f'<span class="score" title="cosine similarity">{hit.score:.3f}</span></span>'
+        f"{text}</a></li>"
     )
