@@ -24,7 +24,7 @@ class Together(Generic[T]):
 
     A thread that finds nobody encoding begins at once, alone; those that come while it works wait,
     and the first of them then takes the items of all. So a lone call loses no time, and many calls
-    cost few batches. ``most`` bounds a batch, but for a single call that is larger.
+    cost few batches. ``most`` bounds a batch; a larger call is done in pieces.
     """
 
     def __init__(self, encode: Callable[[Sequence[T]], Embeddings], most: int = 64) -> None:
@@ -39,6 +39,10 @@ class Together(Generic[T]):
 
         An error that the items of one call cause hurts no other call.
         """
+        if len(items) > self._most:
+            # In pieces, so that others' calls come in between.
+            pieces = [items[n : n + self._most] for n in range(0, len(items), self._most)]
+            return np.concatenate([self(piece) for piece in pieces])
         call = _Call(items)
         with self._adding:
             self._waiting.append(call)

@@ -17,14 +17,16 @@ from typing import Any
 from indexer.errors import BadManifest
 from indexer.mark import MARK, Cell
 from indexer.tables import TEXT_COLUMNS, Table, TableRow
-from milvus.entities import MAX_INT64
+from milvus.int64 import MAX_INT64
 from milvus.schema import EMBEDDING, FIXED_FIELDS, KEY, MAX_CATEGORY
 
 # Milvus keeps all extras of an entity as one JSON of at most 65,536 bytes.
 MAX_EXTRAS = 65_000
 
 _NOT_EXTRAS = ("path", "category")
-_RESERVED = {KEY, EMBEDDING, *FIXED_FIELDS, MARK} - set(_NOT_EXTRAS)
+# What image-search label writes would be lost to a column of its name, or the other way round.
+_LABELS = ("label", "label_score")
+_RESERVED = {KEY, EMBEDDING, *FIXED_FIELDS, MARK, *_LABELS} - set(_NOT_EXTRAS)
 
 
 @dataclass(frozen=True)

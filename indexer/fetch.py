@@ -107,7 +107,9 @@ def _answer(
             stack.enter_context(_cut_at(deadline, peer))
             if isinstance(peer, ssl.SSLSocket):
                 peer.do_handshake()  # only now, so that it, too, is cut at the deadline
-            connection = http.client.HTTPConnection(parts.hostname or "")
+            connection = http.client.HTTPConnection(
+                parts.hostname or "", parts.port or PORTS[parts.scheme]
+            )
             connection.sock = peer
             target = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~")
             query = quote(parts.query, safe="/%:@!$&'()*+,;=~?")

@@ -15,7 +15,7 @@ from indexer.mark import Mark
 from indexer.scan import undecodable
 from indexer.source import FoundFile, Skipped
 from indexer.tables import TableRow, read_table
-from milvus.entities import storable_time
+from milvus.int64 import storable_time
 
 FETCHED_AT_ONCE = 8
 # Rows that may wait for one slow download.

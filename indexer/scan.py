@@ -14,7 +14,7 @@ from pathlib import Path, PurePath
 
 from indexer.errors import NotAFolder
 from indexer.source import FoundFile, Skipped
-from milvus.entities import storable_time
+from milvus.int64 import storable_time
 
 SUFFIXES = frozenset(
     f".{ending}"

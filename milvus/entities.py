@@ -12,9 +12,6 @@ Embedding: TypeAlias = NDArray[np.float32]
 """One row: float32, shape ``(dim,)``, L2-normalised."""
 
 
-MAX_INT64 = 2**63 - 1
-
-
 def image_id(library: str, relative_path: str) -> int:
     """The primary key of an image: 63 bits that follow from where it is, equal on every run.
 
@@ -69,11 +66,6 @@ class Match:
     """Cosine similarity, -1 to 1."""
     embedding: Embedding | None = None
     """Where it was asked for."""
-
-
-def storable_time(mtime_ns: int) -> int:
-    """A time as Milvus keeps it, as INT64 in nanoseconds: after 2262 it is the last moment."""
-    return min(max(mtime_ns, -MAX_INT64), MAX_INT64)
 
 
 def printable(path: str) -> str:

@@ -63,6 +63,11 @@ class ImageFilter:
         """Every string of it."""
         return iter((*self.categories, *self.libraries, *self.labels, self.path_prefix))
 
+    def sizes(self) -> Iterator[int]:
+        """Every number of pixels of it."""
+        given = (self.min_width, self.max_width, self.min_height, self.max_height)
+        return (size for size in given if size is not None)
+
 
 EVERYTHING = ImageFilter()
 

@@ -6,6 +6,7 @@ from fastapi import FastAPI, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
+from starlette.requests import ClientDisconnect
 
 from embeddings.errors import EncoderError
 from milvus.errors import CollectionMissing, StoreError
@@ -14,7 +15,7 @@ from webapp.documentation import add_documentation
 from webapp.errors import BadQuery, ImageGone, TooLarge
 from webapp.media import Thumbnails, original
 from webapp.presenters import result_json, stats_json
-from webapp.query_body import QueryBody, SearchParameters, first_reason
+from webapp.query_body import SearchParameters, first_reason, schema_of_queries
 from webapp.search import SearchService
 from webapp.uploads import FORM, JSON, read_query
 
@@ -34,7 +35,7 @@ POSTED = {
     "requestBody": {
         "required": True,
         "content": {
-            JSON: {"schema": QueryBody.model_json_schema()},
+            JSON: {"schema": schema_of_queries()},
             FORM: {
                 "schema": {
                     "type": "object",
@@ -141,3 +142,8 @@ def _answer_errors_as_json(app: FastAPI) -> None:
         return JSONResponse({"error": first_reason(error.errors())}, 400)
 
     app.add_exception_handler(RequestValidationError, invalid)
+
+    def left(request: Request, error: Exception) -> JSONResponse:
+        return JSONResponse({"error": "the request ended early"}, 400)
+
+    app.add_exception_handler(ClientDisconnect, left)

@@ -11,12 +11,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from milvus.entities import Embedding, ImageRow, printable
+from milvus.entities import Embedding, ImageRow
 from webapp.errors import BadQuery, CannotWrite
 
 # Rows in one of Parquet's row groups; as many are in memory at once.
 GROUP = 2000
 FORMATS = (".parquet", ".npz")
+# numpy gives every row the room of the longest text: one long caption would take gigabytes.
+NPZ_CHARS = 4096
 TEXTS = ("path", "category", "library", "caption", "label")
 
 
@@ -30,8 +32,8 @@ def export(path: Path, entities: Iterable[tuple[ImageRow, Embedding]], dim: int)
     """Write ids, paths, categories, libraries, captions, labels and vectors; the number of rows.
 
     Parquet has a row for each picture with ``embedding`` as a list of floats; npz has an array for
-    each column, ``embedding`` of shape ``(n, dim)``. The file appears whole or not at all. Raises
-    BadQuery or CannotWrite.
+    each column, ``embedding`` of shape ``(n, dim)``, and texts cut to 4,096 characters. The file
+    appears whole or not at all. Raises BadQuery or CannotWrite.
     """
     check_format(path)
     writer = _write_parquet if path.suffix.lower() == ".parquet" else _write_npz
@@ -76,7 +78,8 @@ def _write_npz(path: Path, entities: Iterable[tuple[ImageRow, Embedding]], dim: 
         rows += [row for row, _ in group]
         vectors.append(np.stack([vector for _, vector in group]))
     arrays: dict[str, Any] = {
-        name: np.array([_text(row, name) for row in rows], dtype=np.str_) for name in TEXTS
+        name: np.array([_text(row, name)[:NPZ_CHARS] for row in rows], dtype=np.str_)
+        for name in TEXTS
     }
     arrays["id"] = np.array([row.m_id for row in rows], dtype=np.int64)
     arrays["embedding"] = np.concatenate(vectors)
@@ -88,7 +91,7 @@ def _write_npz(path: Path, entities: Iterable[tuple[ImageRow, Embedding]], dim: 
 def _text(row: ImageRow, name: str) -> str:
     if name in ("caption", "label"):
         return str(row.extras.get(name, ""))
-    return printable(getattr(row, name)) if name != "category" else row.category
+    return str(getattr(row, name))
 
 
 def _groups(

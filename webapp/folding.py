@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from milvus.entities import Match
 from webapp.query import EXACT_COPIES
 
@@ -23,13 +25,19 @@ def folded(matches: Sequence[Match], least: float | None) -> list[Group]:
     """
     groups: list[Group] = []
     by_content: dict[str, Group] = {}
+    bests = _Bests(matches) if least is not None and least < EXACT_COPIES else None
     for match in matches:
         group = None
         if least is not None:
-            group = by_content.get(match.row.content_hash) or _similar(groups, match, least)
+            group = by_content.get(match.row.content_hash)
+            if group is None and bests is not None:
+                place = bests.first_like(match, least)
+                group = None if place is None else groups[place]
         if group is None:
             group = Group(match)
             groups.append(group)
+            if bests is not None:
+                bests.add(match)
         else:
             group.copies.append(match)
         if match.row.content_hash:
@@ -37,11 +45,23 @@ def folded(matches: Sequence[Match], least: float | None) -> list[Group]:
     return groups
 
 
-def _similar(groups: Sequence[Group], match: Match, least: float) -> Group | None:
-    if least >= EXACT_COPIES or match.embedding is None:
-        return None
-    for group in groups:
-        other = group.best.embedding
-        if other is not None and float(other @ match.embedding) >= least:
-            return group
-    return None
+class _Bests:
+    """The groups' best embeddings, as rows of one matrix: a product for each match, not each
+    pair."""
+
+    def __init__(self, matches: Sequence[Match]) -> None:
+        dim = next((len(m.embedding) for m in matches if m.embedding is not None), 0)
+        self._rows = np.zeros((len(matches), dim), dtype=np.float32)
+        self._count = 0
+
+    def add(self, match: Match) -> None:
+        if match.embedding is not None:
+            self._rows[self._count] = match.embedding
+        self._count += 1
+
+    def first_like(self, match: Match, least: float) -> int | None:
+        if match.embedding is None or not self._count:
+            return None
+        like = self._rows[: self._count] @ match.embedding >= least
+        place = int(like.argmax())
+        return place if like[place] else None

@@ -14,7 +14,8 @@ from PIL import Image
 
 from embeddings.errors import ImageError
 from embeddings.images import open_image
-from milvus.entities import ImageRow, storable_time
+from milvus.entities import ImageRow
+from milvus.int64 import storable_time
 from webapp.errors import ImageGone
 
 # Longest side in pixels: sharp in a grid of four columns on a dense screen, 20 to 30 KB each.

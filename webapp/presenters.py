@@ -107,7 +107,7 @@ def labelled_json(found: Sequence[Labelled]) -> list[dict[str, Any]]:
     """What ``image-search label --json`` prints."""
     return [
         {
-            "path": printable(one.path),
+            "path": one.path.encode("utf-8", "backslashreplace").decode(),
             "labels": [{"label": name, "probability": round(p, 6)} for name, p in one.labels],
         }
         for one in found

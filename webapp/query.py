@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from milvus.filters import EVERYTHING, ImageFilter
+from milvus.int64 import MAX_INT64
 from webapp.errors import BadQuery
 
 MAX_TOP_K = 1000
@@ -14,7 +15,12 @@ MAX_REACH = 16_384
 # Weights compare the parts of a mix; more than this is a slip of the hand.
 MAX_WEIGHT = 100.0
 MAX_TERMS = 64
+MAX_IMAGES = 8
 EXACT_COPIES = 1.0
+# Results that are compared with each other, where copies are told by their cosine.
+MAX_SIMILAR = 2000
+MAX_FILTER_VALUES = 1000
+MAX_FILTER_CHARS = 4096
 
 
 @dataclass(frozen=True)
@@ -109,8 +115,26 @@ class Query:
             raise BadQuery(f"min_score is a cosine, between -1 and 1, not {self.min_score}")
         if self.fold is not None and not 0 < self.fold <= 1:
             raise BadQuery(f"fold is a cosine above 0 and up to 1, not {self.fold}")
-        for value in self.filter.texts():
+        similar = self.fold is not None and self.fold < EXACT_COPIES
+        if similar and self.offset + self.top_k > MAX_SIMILAR:
+            raise BadQuery(
+                f"with fold below 1, offset and top_k reach {MAX_SIMILAR:,} results together"
+            )
+        if sum(term.image is not None for term in self.terms) > MAX_IMAGES:
+            raise BadQuery(f"a query has at most {MAX_IMAGES} pictures")
+        self._check_filter()
+
+    def _check_filter(self) -> None:
+        texts = list(self.filter.texts())
+        if len(texts) > MAX_FILTER_VALUES:
+            raise BadQuery(f"a filter names at most {MAX_FILTER_VALUES:,} things")
+        for value in texts:
             _check_text(value)
+            if len(value) > MAX_FILTER_CHARS:
+                raise BadQuery(f"a filter's text has at most {MAX_FILTER_CHARS:,} characters")
+        for size in self.filter.sizes():
+            if not 0 <= size <= MAX_INT64:
+                raise BadQuery(f"a width or height is a number of pixels, not {size}")
 
 
 def text_query(text: str, **options: Any) -> Query:

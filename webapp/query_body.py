@@ -2,17 +2,17 @@
 
 import base64
 import binascii
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from milvus.filters import ImageFilter
+from milvus.int64 import MAX_INT64, storable_time
 from webapp.errors import BadQuery
 from webapp.query import EXACT_COPIES, Move, Query, Term, least_score
 
-SECOND_NS = 1_000_000_000
-MAX_ID = 2**63 - 1
+MICROSECOND_NS = 1000
 
 
 def _as_id(value: object) -> object:
@@ -22,7 +22,7 @@ def _as_id(value: object) -> object:
     return value
 
 
-Id = Annotated[int, BeforeValidator(_as_id), Field(ge=0, le=MAX_ID, strict=True)]
+Id = Annotated[int, BeforeValidator(_as_id), Field(ge=0, le=MAX_INT64, strict=True)]
 
 
 class _Body(BaseModel):
@@ -61,10 +61,10 @@ class FilterBody(_Body):
     path_prefix: str = ""
     after: str | None = Field(None, description="modified then or later: a date or time, ISO 8601")
     before: str | None = Field(None, description="modified before that: a date or time, ISO 8601")
-    min_width: int | None = Field(None, ge=0, le=MAX_ID)
-    max_width: int | None = Field(None, ge=0, le=MAX_ID)
-    min_height: int | None = Field(None, ge=0, le=MAX_ID)
-    max_height: int | None = Field(None, ge=0, le=MAX_ID)
+    min_width: int | None = Field(None, ge=0, le=MAX_INT64)
+    max_width: int | None = Field(None, ge=0, le=MAX_INT64)
+    min_height: int | None = Field(None, ge=0, le=MAX_INT64)
+    max_height: int | None = Field(None, ge=0, le=MAX_INT64)
 
     def image_filter(self) -> ImageFilter:
         return ImageFilter(
@@ -131,10 +131,10 @@ class SearchParameters(_Body):
     path_prefix: str = Field("", description="only paths that begin so")
     after: str | None = Field(None, description="modified then or later, ISO 8601")
     before: str | None = Field(None, description="modified before that, ISO 8601")
-    min_width: int | None = Field(None, ge=0, le=MAX_ID)
-    max_width: int | None = Field(None, ge=0, le=MAX_ID)
-    min_height: int | None = Field(None, ge=0, le=MAX_ID)
-    max_height: int | None = Field(None, ge=0, le=MAX_ID)
+    min_width: int | None = Field(None, ge=0, le=MAX_INT64)
+    max_width: int | None = Field(None, ge=0, le=MAX_INT64)
+    min_height: int | None = Field(None, ge=0, le=MAX_INT64)
+    max_height: int | None = Field(None, ge=0, le=MAX_INT64)
     min_score: float | None = Field(None, description="least cosine similarity")
     certainty: float | None = Field(None, description="least (1 + cosine) / 2")
     distance: float | None = Field(None, description="largest 1 - cosine")
@@ -204,7 +204,9 @@ def moment_ns(text: str | None, name: str) -> int | None:
             moment = datetime(day.year, day.month, day.day)
         else:
             moment = datetime.fromisoformat(text)
-        return int(moment.astimezone(UTC).timestamp()) * SECOND_NS
+        # Microseconds are counted in whole numbers: a float would lose some.
+        passed = moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
+        return storable_time(passed // timedelta(microseconds=1) * MICROSECOND_NS)
     except (ValueError, OverflowError, OSError) as error:
         raise BadQuery(
             f"{name}: {text!r} is no date; write it as 2026-01-31 or 2026-01-31T12:00"
@@ -218,3 +220,21 @@ def _decoded(text: str | None) -> bytes | None:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise BadQuery("an image is not valid base64") from error
+
+
+def schema_of_queries() -> dict[str, Any]:
+    """The JSON schema of a query, in one piece: OpenAPI keeps definitions elsewhere."""
+    schema = QueryBody.model_json_schema()
+    definitions = schema.pop("$defs", {})
+
+    def inlined(part: Any) -> Any:
+        if isinstance(part, list):
+            return [inlined(item) for item in part]
+        if not isinstance(part, dict):
+            return part
+        name = str(part.get("$ref", "")).removeprefix("#/$defs/")
+        rest = {key: inlined(value) for key, value in part.items() if key != "$ref"}
+        return {**inlined(definitions[name]), **rest} if name in definitions else rest
+
+    whole: dict[str, Any] = inlined(schema)
+    return whole

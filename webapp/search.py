@@ -17,6 +17,7 @@ from embeddings.texts import TextEmbeddings
 from embeddings.together import Together
 from milvus.entities import Embedding, ImageRow, ModelRecord
 from milvus.errors import ModelMismatch
+from milvus.filters import ImageFilter
 from milvus.store import ImageStore
 from webapp.errors import BadQuery, ImageGone
 from webapp.folding import Group, folded
@@ -27,6 +28,8 @@ from webapp.query import EXACT_COPIES, MAX_REACH, Hit, Move, Query, SearchResult
 SPARE = 16
 # Pictures of several visitors that are encoded at once: more would keep the first one waiting.
 IMAGES_TOGETHER = 8
+# A small file may hold a large picture, of some gigabyte while it is decoded.
+DECODED_AT_ONCE = 2
 # Queries' pictures are opened at this many times the model's size, as indexed ones are.
 DETAIL = 2
 
@@ -71,6 +74,7 @@ class SearchService:
         self._max_pixels = max_pixels
         self._encoders: dict[str, LoadedEncoder] = {}
         self._loading = threading.Lock()
+        self._decoding = threading.Semaphore(DECODED_AT_ONCE)
 
     def search(self, query: Query) -> SearchResult:
         """The pictures that match a query best. Raises BadQuery or ImageGone."""
@@ -91,25 +95,34 @@ class SearchService:
     def encode_files(self, paths: Sequence[Path]) -> Embeddings:
         """Embeddings of picture files. Raises BadQuery for one that cannot be read."""
         loaded = self._loaded()
-        squares = []
-        for path in paths:
-            try:
-                squares.append(self._square(path.read_bytes(), loaded))
-            except OSError as error:
-                raise BadQuery(f"{path}: {error.strerror or error}") from error
-            except ImageError as error:
-                raise BadQuery(f"{path}: {error}") from error
-        return loaded.encoder.encode_images(squares)
+        size = loaded.encoder.batch_size
+        return np.concatenate(
+            [np.empty((0, loaded.encoder.dim), dtype=np.float32)]
+            + [
+                loaded.encoder.encode_images([self._file(path, loaded) for path in batch])
+                for batch in (paths[n : n + size] for n in range(0, len(paths), size))
+            ]
+        )
+
+    def _file(self, path: Path, loaded: LoadedEncoder) -> Image.Image:
+        try:
+            return self._square(path.read_bytes(), loaded)
+        except OSError as error:
+            raise BadQuery(f"{path}: {error.strerror or error}") from error
+        except ImageError as error:
+            raise BadQuery(f"{path}: {error}") from error
 
     def indexed(self, paths: Sequence[Path]) -> list[tuple[ImageRow, Embedding]]:
         """The stored pictures of these files; all where none is named. Raises BadQuery."""
         if not paths:
             return list(self._store.entities())
-        wanted = [str(path.resolve()) for path in paths]
-        rows = self._store.at_paths(wanted)
-        for path in wanted:
-            if path not in {row.path for row in rows}:
-                raise BadQuery(f"{path} is not indexed; index its folder first, with index-folder")
+        # Below a linked folder a picture is stored by the way that the walk took.
+        names = [(str(path.absolute()), str(path.resolve())) for path in paths]
+        rows = self._store.at_paths(list({name for both in names for name in both}))
+        found = {row.path for row in rows}
+        for name, resolved in names:
+            if name not in found and resolved not in found:
+                raise BadQuery(f"{name} is not indexed; index its folder first, with index-folder")
         stored = self._stored([row.m_id for row in rows])
         return [(row, stored[row.m_id]) for row in rows]
 
@@ -183,8 +196,9 @@ class SearchService:
         """A picture file as the model looks at it. Raises ImageError."""
         transform = loaded.encoder.image_transform
         at_least = DETAIL * max(transform.size)
-        opened = open_image(content, max_pixels=self._max_pixels, at_least=at_least)
-        return transform(opened.image)
+        with self._decoding:
+            opened = open_image(content, max_pixels=self._max_pixels, at_least=at_least)
+            return transform(opened.image)
 
     def _stored(self, ids: Sequence[int]) -> dict[int, Embedding]:
         stored = self._store.embeddings(ids) if ids else {}
@@ -195,8 +209,7 @@ class SearchService:
 
     def _groups(self, vector: Embedding, query: Query) -> tuple[list[Group], bool]:
         """Results from the first one on, and whether there are no more in the store."""
-        own = [term.id for term in query.terms if term.id is not None]
-        only = replace(query.filter, without_ids=(*query.filter.without_ids, *own))
+        only = _searched(query)
         similar = query.fold is not None and query.fold < EXACT_COPIES
         wanted = query.offset + query.top_k + 1  # one more tells whether there are more
         limit = wanted if query.fold is None else wanted + SPARE
@@ -221,7 +234,7 @@ class SearchService:
         if groups:
             return (f"there are only {len(groups):,} results; ask for an earlier page",)
         if query.min_score is not None:
-            best = self._store.search(vector, 1, query.filter)
+            best = self._store.search(vector, 1, _searched(query))
             if best:
                 return (
                     f"no picture scores {query.min_score:.3f} or more; the best has "
@@ -249,6 +262,13 @@ class SearchService:
         loaded = LoadedEncoder(encoder)
         self._encoders = {record.model_id: loaded}
         return loaded
+
+
+def _searched(query: Query) -> ImageFilter:
+    """The query's filter, without the pictures that the query itself names."""
+    named = [term.id for term in query.terms if term.id is not None]
+    named += [key for move in (query.move_to, query.move_away_from) if move for key in move.objects]
+    return replace(query.filter, without_ids=(*query.filter.without_ids, *named))
 
 
 def _is_text(term: Term) -> bool:

@@ -9,6 +9,8 @@ from webapp.query import Move, Query, Term, least_score
 from webapp.query_body import moment_ns
 
 DEFAULT_FORCE = 0.5
+# Ids have 63 bits.
+MAX_DIGITS = 19
 
 
 def add_query_options(parser: argparse.ArgumentParser) -> None:
@@ -112,8 +114,8 @@ def _text_term(given: str, sign: int) -> Term:
 
 
 def _picture_term(given: str, sign: int) -> Term:
-    name, weight = (given, 1.0) if Path(given).is_file() else _weighted(given)
-    if name.isascii() and name.isdigit() and not Path(name).is_file():
+    name, weight = (given, 1.0) if _is_file(given) else _weighted(given)
+    if _is_id(name) and not _is_file(name):
         return Term(id=int(name), weight=sign * weight)
     try:
         return Term(image=Path(name).read_bytes(), weight=sign * weight)
@@ -123,9 +125,20 @@ def _picture_term(given: str, sign: int) -> Term:
         ) from error
 
 
+def _is_file(name: str) -> bool:
+    try:
+        return Path(name).is_file()
+    except OSError:  # longer than a name can be
+        return False
+
+
+def _is_id(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS
+
+
 def _move(targets: list[str], force: float) -> Move | None:
     if not targets:
         return None
-    ids = [target for target in targets if target.isascii() and target.isdigit()]
+    ids = [target for target in targets if _is_id(target)]
     concepts = [target for target in targets if target not in ids]
     return Move(force, tuple(concepts), tuple(map(int, ids)))

@@ -136,5 +136,6 @@ def mount_page(app: FastAPI, page: gr.Blocks, *, mcp: bool = False) -> FastAPI:
         ssr_mode=False,
         show_error=True,
         mcp_server=mcp,
+        max_file_size=0,  # the page takes no uploads through Gradio
     )
     return mounted

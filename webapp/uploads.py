@@ -10,10 +10,10 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
 from webapp.errors import BadQuery, TooLarge
+from webapp.query import MAX_IMAGES
 from webapp.query_body import QueryBody, query_body
 
 JSON, FORM = "application/json", "multipart/form-data"
-MAX_FILES = 8
 
 
 @dataclass(frozen=True)
@@ -31,16 +31,18 @@ async def read_query(request: Request, max_bytes: int) -> Upload:
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == FORM:
-        return await _read_form(await _bounded(request, max_bytes))
+        return await _read_form(await _bounded(request, max_bytes), max_bytes)
     if kind in (JSON, ""):
         content = b"".join([part async for part in _parts(request, max_bytes)])
         return Upload(query_body(content), [])
     raise BadQuery(f"a query is sent as {JSON} or {FORM}, not {kind}")
 
 
-async def _read_form(request: Request) -> Upload:
+async def _read_form(request: Request, max_bytes: int) -> Upload:
     try:
-        form = await request.form(max_files=MAX_FILES, max_fields=MAX_FILES)
+        form = await request.form(
+            max_files=MAX_IMAGES, max_fields=MAX_IMAGES, max_part_size=max_bytes
+        )
     except HTTPException as error:
         raise BadQuery(f"the form cannot be read: {error.detail}") from error
     images: list[bytes] = []
@@ -61,7 +63,7 @@ async def _read_form(request: Request) -> Upload:
 def _object(text: str) -> dict[str, Any]:
     try:
         value = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadQuery(f"query: {error}") from error
     if not isinstance(value, dict):
         raise BadQuery("query: a JSON object is needed")

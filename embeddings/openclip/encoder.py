@@ -20,9 +20,9 @@ T = TypeVar("T")
 TEXT_BATCH = 64
 # As long as the queries that people type; its speed decides the text tower's number format.
 PROBE_TEXT = "a photo of five words"
-# Where a text takes less than this in float32, nobody notices what is saved; and every process
-# then finds the same embedding, since none measures.
-NOTICED_S = 0.02
+# A text tower with fewer parameters answers in some 10 ms in float32: nobody notices what could be
+# saved, and every process finds the same embedding, since none measures.
+LARGE_TEXT_TOWER = 100_000_000
 
 
 class OpenClipEncoder:
@@ -153,7 +153,10 @@ class OpenClipEncoder:
         with self._lock:
             if not self._texts_tuned:
                 self._texts_tuned = True
-                fastest(self._text_tower, self._device, lambda _: self._text_features([PROBE_TEXT]))
+                if sum(p.numel() for p in self._text_tower.parameters()) >= LARGE_TEXT_TOWER:
+                    fastest(
+                        self._text_tower, self._device, lambda _: self._text_features([PROBE_TEXT])
+                    )
 
     def _joined(self, parts: list[Embeddings]) -> Embeddings:
         if not parts:

@@ -86,19 +86,13 @@ def _batch_size(device: torch.device, seconds_per_image: float) -> int:
 
 
 def fastest(
-    tower: torch.nn.Module,
-    device: torch.device,
-    probe: Callable[[str], torch.Tensor],
-    worth: float = 0.0,
+    tower: torch.nn.Module, device: torch.device, probe: Callable[[str], torch.Tensor]
 ) -> tuple[str, float, int]:
     """The fastest format that keeps the probe's result, in which the tower is left; the probe's
-    seconds in it, and its number of inputs. A probe of less than ``worth`` seconds stays float32:
-    there is nothing to win."""
+    seconds in it, and its number of inputs."""
     cast(tower, device, "fp32")
     reference, best_time = _timed(probe, "fp32", device)
     best = "fp32"
-    if best_time < worth:
-        return best, best_time, len(reference)
     # Casting to 16 bits loses digits for good, so float32 is kept aside to come back to.
     original = {name: tensor.detach().clone() for name, tensor in tower.state_dict().items()}
     for candidate in CANDIDATES[device.type]:

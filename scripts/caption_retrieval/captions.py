@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field, ValidationError
 
 from indexer.source import FoundFile
-from milvus.entities import storable_time
+from milvus.int64 import storable_time
 
 # Some of COCO's pictures have six or seven; results are reported over five.
 CAPTIONS_USED = 5

@@ -92,6 +92,8 @@ def test_thresholds_filters_and_pages(library: Path, data: Path) -> None:
         (["search", "--minus", "red"], "only what to leave out"),
         (["search", "--like", "nowhere.jpg"], "nowhere.jpg: No such file or directory; give a"),
         (["search", "--like", "12345"], "no picture has the id 12345"),
+        (["search", "--like", "1" * 5000], "File name too long; give a picture file"),
+        (["search", "a", "--min-width", "9" * 30], "a width or height is a number of pixels"),
         (["search", "a", "--plus", "b:nan"], "a weight is a number other than 0"),
         (["search", "a", "--min-score", "0.1", "--distance", "1"], "give one of min_score"),
         (["search", "a", "--after", "soon"], "--after: 'soon' is no date"),
@@ -164,6 +166,8 @@ def test_the_api_of_the_page_s_server(library: Path, address: str) -> None:
         assert client.get("/api/search", params={"like": "5"}).status_code == 404
         large = client.post("/api/search", content=b"x" * 21_000_000)
         assert large.status_code == 413
+        upload = client.post("/gradio_api/upload", files={"files": ("a.txt", b"x" * 1000)})
+        assert upload.status_code >= 400
         assert client.get("/api/docs").status_code == 200
 
 

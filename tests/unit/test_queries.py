@@ -69,8 +69,8 @@ def test_moves_follow_the_formula(service: SearchService) -> None:
     two = moved_towards(red, UNIT[1:3], 1)
     np.testing.assert_allclose(two, [0, 0.5**0.5, 0.5**0.5, 0], atol=1e-6)
     assert names(service, Term("red"), move_to=Move(0.9, ["blue"]))[0] == "blue"
-    assert names(service, Term("red"), move_to=Move(0.9, (), [GREEN]))[0] == "green"
-    ranks = names(service, Term("red"), move_away_from=Move(1, ["blue"], [BLUE]))
+    assert names(service, Term("red"), move_to=Move(0.9, (), [RED])) == ["green", "blue"]
+    ranks = names(service, Term("red"), move_away_from=Move(1, ["blue"]))
     assert ranks == ["red", "green", "blue"]
 
 
@@ -105,6 +105,14 @@ def test_pages_follow_each_other(service: SearchService) -> None:
     assert [page.more for page in pages] == [True, False, False]
     assert len({hit.id for page in pages for hit in page.hits}) == 3
     assert pages[2].notes == ("there are only 3 results; ask for an earlier page",)
+
+
+def test_what_a_query_names_by_id_is_no_result_of_it(service: SearchService) -> None:
+    assert GREEN not in {
+        hit.id for hit in service.search(Query([Term("red")], move_to=Move(1, (), [GREEN]))).hits
+    }
+    result = service.search(Query([Term(id=RED)], min_score=0.9))
+    assert result.notes == ("no picture scores 0.900 or more; the best has 0.000",)
 
 
 def test_copies_are_one_result(service: SearchService, store: MemoryStore) -> None:
@@ -163,6 +171,12 @@ def test_a_filter_that_nothing_passes_is_told(service: SearchService) -> None:
         (lambda: text_query("red", offset=10**9), "offset must be between"),
         (lambda: text_query("red", min_score=float("nan")), "min_score is a cosine"),
         (lambda: text_query("red", fold=1.5), "fold is a cosine"),
+        (lambda: text_query("red", fold=0.9, offset=1990), "reach 2,000 results together"),
+        (lambda: Query([Term(image=b"")] * 9), "at most 8 pictures"),
+        (lambda: text_query("red", filter=ImageFilter(categories=["a"] * 2000)), "at most 1,000"),
+        (lambda: text_query("red", filter=ImageFilter(path_prefix="a" * 5000)), "at most 4,096"),
+        (lambda: text_query("red", filter=ImageFilter(min_width=2**70)), "number of pixels"),
+        (lambda: text_query("red", filter=ImageFilter(max_height=-1)), "number of pixels"),
         (lambda: Query([Term("red")] * 100), "at most 64 parts"),
         (lambda: Query([Term("red")], move_to=Move(1, ["x" * 2000])), "2,000 characters"),
         (lambda: Query([Term("red")], move_to=Move(1, ["\udc80"])), "not valid Unicode"),
