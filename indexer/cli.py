@@ -1,6 +1,7 @@
 """The command ``index-folder``: reads settings, builds the parts, runs, prints, exits."""
 
 import argparse
+import contextlib
 import functools
 import json
 import os
@@ -159,15 +160,20 @@ def _index(sources: "Mapping[str, Source]", settings: Settings, watch: bool) -> 
         _say(outcome.whole.as_text())
         _say("watching for changes (Ctrl+C ends)")
         reports = outcome.reports
-        for changed in changed_libraries([Path(library) for library in sources]):
-            with writing(lock, _say_waiting):
-                again = _index_each([sources[str(root)] for root in changed], store, load, settings)
-            if again.whole.changed:
-                _say(again.whole.as_text())
-            for name, report in again.reports.items():
-                reports[name] = followed_by(reports[name], report) if name in reports else report
-            if again.whole.interrupted:
-                break
+        with contextlib.suppress(KeyboardInterrupt):  # the way to end it
+            for changed in changed_libraries([Path(library) for library in sources]):
+                with writing(lock, _say_waiting):
+                    again = _index_each(
+                        [sources[str(root)] for root in changed], store, load, settings
+                    )
+                if again.whole.changed:
+                    _say(again.whole.as_text())
+                for name, report in again.reports.items():
+                    reports[name] = (
+                        followed_by(reports[name], report) if name in reports else report
+                    )
+                if again.whole.interrupted:
+                    break
         return Outcome(reports)
     finally:
         connection.close()
