@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect
 
 from embeddings.encoder import Embeddings, Encoder
 from embeddings.errors import EncoderError, ImageError, first_line
-from embeddings.images import DEFAULT_MAX_PIXELS, open_image
+from embeddings.images import DEFAULT_MAX_PIXELS, open_square
 from embeddings.together import Together
 from embeddings.wire import (
     LIVE,
@@ -30,8 +30,6 @@ from embeddings.wire import (
 )
 
 T = TypeVar("T")
-# A JPEG is decoded at least this many times as large as the model's square, as when indexing.
-DETAIL = 2
 # A client that is still sending may never see the answer. So what is too large is read on, and
 # thrown away, up to this many times the limit.
 READ_ON = 4
@@ -96,13 +94,8 @@ class Vectorizer:
     def _open(self, encoded: str, position: int) -> Image.Image:
         transform = self.encoder.image_transform
         try:
-            opened = open_image(
-                _from_base64(encoded),
-                max_pixels=self._max_pixels,
-                at_least=DETAIL * min(transform.size),
-            )
-            return transform(opened.image)
-        except (ImageError, ValueError, MemoryError) as error:  # as for files in a folder
+            return open_square(_from_base64(encoded), transform, self._max_pixels).image
+        except ImageError as error:
             raise Refused(422, f"images[{position}]: {first_line(error)}") from error
 
 

@@ -93,7 +93,6 @@ class _Run:
         self._state = LibraryState(self._library, known, lambda: _stored_rows(store, source))
         self._marked = False
         self._overwritten: dict[int, Origin] = {}
-        self._batch: list[Prepared] = []
 
     def work(self) -> None:
         with BatchWriter(self._store, self._options.write_batch) as self._writer:

@@ -8,12 +8,8 @@ from pathlib import Path
 from PIL import Image
 
 from embeddings.errors import ImageError
-from embeddings.images import ImageTransform, open_image
+from embeddings.images import ImageTransform, open_square
 from indexer.source import FoundFile
-
-# How much larger than the model's square a JPEG is decoded. At 1 it is fastest and the embedding
-# moves; at 2 its cosine to open_clip's own stays above 0.999 on photos (a test holds it).
-DETAIL = 2
 
 
 @dataclass(frozen=True)
@@ -60,13 +56,7 @@ def prepare(
     if is_known(content_hash):
         return Prepared(file, content_hash, None)
     try:
-        opened = open_image(data, max_pixels=max_pixels, at_least=DETAIL * min(transform.size))
-        image = transform(opened.image)
-        return Prepared(file, content_hash, image, opened.width, opened.height)
+        opened = open_square(data, transform, max_pixels)
     except ImageError as error:
         return Unreadable(file, str(error), is_damaged=True)
-    except (
-        ValueError,
-        MemoryError,
-    ) as error:  # a picture so thin that its scaled side has no pixel left
-        return Unreadable(file, f"cannot be scaled: {error}", is_damaged=True)
+    return Prepared(file, content_hash, opened.image, opened.width, opened.height)

@@ -48,7 +48,8 @@ class LibraryState:
             known = {key: known_of(row) for key, row in self.rows().items()}
         self.known = known
         self._seen: set[int] = set()
-        self._saw_any = False
+        self.saw_any = False
+        """Whether a file was there at all on this walk."""
         self._hidden: list[str] = []
         self._moved: set[int] = set()
 
@@ -67,7 +68,7 @@ class LibraryState:
         """Note that a file is there, and say what it is by its metadata alone."""
         key = self.id_of(file)
         self._seen.add(key)
-        self._saw_any = True
+        self.saw_any = True
         stored = self.known.get(key)
         if stored is None:
             return Change.ADDED
@@ -103,11 +104,6 @@ class LibraryState:
             return Change.ADDED
         self._moved.add(source.m_id)
         return Change.MOVED
-
-    @property
-    def saw_any(self) -> bool:
-        """Whether a file was there at all on this walk."""
-        return self._saw_any
 
     def vanished(self) -> list[int]:
         """Keys of rows whose file the walk did not find, in places that it could look into."""

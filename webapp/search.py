@@ -12,7 +12,7 @@ from PIL import Image
 
 from embeddings.encoder import Embeddings, Encoder
 from embeddings.errors import ImageError
-from embeddings.images import open_image
+from embeddings.images import open_square
 from embeddings.texts import TextEmbeddings
 from embeddings.together import Together
 from milvus.entities import Embedding, ImageRow, ModelRecord
@@ -30,8 +30,6 @@ SPARE = 16
 IMAGES_TOGETHER = 8
 # A small file may hold a large picture, of some gigabyte while it is decoded.
 DECODED_AT_ONCE = 2
-# Queries' pictures are opened at this many times the model's size, as indexed ones are.
-DETAIL = 2
 
 
 @dataclass(frozen=True)
@@ -194,11 +192,8 @@ class SearchService:
 
     def _square(self, content: bytes, loaded: LoadedEncoder) -> Image.Image:
         """A picture file as the model looks at it. Raises ImageError."""
-        transform = loaded.encoder.image_transform
-        at_least = DETAIL * max(transform.size)
         with self._decoding:
-            opened = open_image(content, max_pixels=self._max_pixels, at_least=at_least)
-            return transform(opened.image)
+            return open_square(content, loaded.encoder.image_transform, self._max_pixels).image
 
     def _stored(self, ids: Sequence[int]) -> dict[int, Embedding]:
         stored = self._store.embeddings(ids) if ids else {}
