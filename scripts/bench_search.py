@@ -36,7 +36,7 @@ from embeddings.openclip.encoder import OpenClipEncoder
 from milvus.collection import MilvusCollection
 from milvus.connection import Connection
 from milvus.entities import ImageRow, ModelRecord, image_id
-from webapp.presenters import result_html
+from webapp.presenters import result_json
 from webapp.query import text_query
 from webapp.search import SearchService
 
@@ -124,10 +124,10 @@ def _searching(
     store.search(vectors[0], 17)
     _print("store", [_seconds(lambda n=n: store.search(vectors[n % 8], 33)) for n in range(count)])
     result = service.search(text_query("red apple"))
-    _print("presenting", [_seconds(lambda: result_html(result, 20_000)) for _ in range(count)])
+    _print("presenting", [_seconds(lambda: result_json(result)) for _ in range(count)])
 
     def ask(text: str) -> float:
-        return _seconds(lambda: result_html(service.search(text_query(text)), 20_000))
+        return _seconds(lambda: result_json(service.search(text_query(text))))
 
     _print("the whole, one client", [ask(next(texts)) for _ in range(count)])
     _print("the whole, one client, same text", [ask("red apple") for _ in range(count)])

@@ -8,12 +8,12 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from starlette.requests import ClientDisconnect
 
-from embeddings.errors import EncoderError
-from milvus.errors import CollectionMissing, StoreError
 from webapp import query
+from webapp.answers import ANSWERS, error_json, status_of
 from webapp.documentation import add_documentation
-from webapp.errors import BadQuery, ImageGone, TooLarge
+from webapp.errors import BadQuery
 from webapp.media import Thumbnails, original
+from webapp.page_data import PageLimits, page_routes
 from webapp.presenters import result_json, stats_json
 from webapp.query_body import SearchParameters, first_reason, schema_of_queries
 from webapp.search import SearchService
@@ -74,6 +74,8 @@ def build_api(
     )
     add_documentation(app)
     _answer_errors_as_json(app)
+    limits = PageLimits(default_top_k, max_query_chars, max_upload_bytes)
+    app.include_router(page_routes(service, limits))
 
     @app.get("/healthz")
     def healthz() -> dict[str, str]:
@@ -121,29 +123,19 @@ def build_api(
 
 
 def _answer_errors_as_json(app: FastAPI) -> None:
-    statuses: dict[type[Exception], int] = {
-        BadQuery: 400,
-        TooLarge: 413,
-        ImageGone: 404,
-        CollectionMissing: 503,
-        StoreError: 503,
-        EncoderError: 503,
-    }
-
     def answer(request: Request, error: Exception) -> JSONResponse:
-        status = next(code for kind, code in statuses.items() if isinstance(error, kind))
-        return JSONResponse({"error": str(error)}, status)
+        return JSONResponse(error_json(error), status_of(error))
 
-    for kind in statuses:
+    for kind in ANSWERS:
         app.add_exception_handler(kind, answer)
 
     def invalid(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
-        return JSONResponse({"error": first_reason(error.errors())}, 400)
+        return answer(request, BadQuery(first_reason(error.errors())))
 
     app.add_exception_handler(RequestValidationError, invalid)
 
     def left(request: Request, error: Exception) -> JSONResponse:
-        return JSONResponse({"error": "the request ended early"}, 400)
+        return answer(request, BadQuery("the request ended early"))
 
     app.add_exception_handler(ClientDisconnect, left)

@@ -213,7 +213,7 @@ def _search(settings: Settings, arguments: argparse.Namespace) -> int:
         print(json.dumps(result_json(result), ensure_ascii=False))
         return DONE
     for note in result.notes:
-        print(note, file=sys.stderr)
+        print(note.text, file=sys.stderr)
     if result.hits:
         print(result_text(result))
     return DONE

@@ -1,15 +1,10 @@
-"""Hits as JSON for programs, as HTML for the page, as lines for the terminal."""
+"""Hits as JSON for programs and the page, as lines for the terminal."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from html import escape
-from pathlib import PurePath
 from typing import Any
 
-from embeddings.errors import EncoderError
 from milvus.entities import printable
-from milvus.errors import CollectionMissing, StoreError
-from webapp.errors import BadQuery, ImageGone
 from webapp.labelling import Labelled
 from webapp.query import Hit, SearchResult
 from webapp.search import LibraryStats
@@ -34,27 +29,32 @@ def result_json(result: SearchResult, base: str = "/") -> dict[str, Any]:
     """
     return {
         "took_ms": round(result.took_ms, 2),
-        "notes": list(result.notes),
+        "notes": [note.text for note in result.notes],
+        "note_kinds": [note.kind for note in result.notes],
         "more": result.more,
+        "searched": result.searched,
         "hits": [
-            {
-                "id": str(hit.id),
-                "path": hit.path,
-                "category": hit.category,
-                "score": round(hit.score, 6),
-                "width": hit.width,
-                "height": hit.height,
-                "caption": hit.caption,
-                "label": hit.label,
-                "library": hit.library,
-                "size": hit.size,
-                "modified": _moment(hit.mtime_ns),
-                "copies": list(hit.copies),
-                "thumbnail_url": base + thumbnail_url(hit),
-                "image_url": base + image_url(hit),
-            }
+            {**picture_json(hit, base), "score": round(hit.score, 6), "copies": list(hit.copies)}
             for hit in result.hits
         ],
+    }
+
+
+def picture_json(hit: Hit, base: str = "/") -> dict[str, Any]:
+    """What is known of a picture, whatever was searched for."""
+    return {
+        "id": str(hit.id),
+        "path": hit.path,
+        "category": hit.category,
+        "width": hit.width,
+        "height": hit.height,
+        "caption": hit.caption,
+        "label": hit.label,
+        "library": hit.library,
+        "size": hit.size,
+        "modified": _moment(hit.mtime_ns),
+        "thumbnail_url": base + thumbnail_url(hit),
+        "image_url": base + image_url(hit),
     }
 
 
@@ -119,80 +119,4 @@ def labelled_text(found: Sequence[Labelled]) -> str:
     return "\n".join(
         ", ".join(f"{name} {p:.1%}" for name, p in one.labels) + f"  {printable(one.path)}"
         for one in found
-    )
-
-
-def result_html(result: SearchResult, searched: int) -> str:
-    """The grid, with what was searched and how long it took above it."""
-    if not result.hits:
-        reason = "; ".join(result.notes) or "the index holds no picture that could be compared"
-        return message_html("Nothing found", _sentence(reason))
-    notes = "".join(
-        f'<p class="note" role="status">{escape(_sentence(n))}</p>' for n in result.notes
-    )
-    shown = f"{len(result.hits)} best of {searched:,} pictures"
-    cards = "".join(_card(hit, rank) for rank, hit in enumerate(result.hits, start=1))
-    return (
-        f'<p class="status" role="status">{shown} · {result.took_ms:.0f} ms</p>'
-        f"{notes}"
-        f'<ol class="grid" aria-label="Results, best first">{cards}</ol>'
-    )
-
-
-def message_html(title: str, text: str, commands: tuple[str, ...] = ()) -> str:
-    """A state without pictures: what is the matter, and what to do."""
-    code = "".join(f"<code>{escape(command)}</code>" for command in commands)
-    return (
-        f'<div class="message" role="status"><h2>{escape(title)}</h2>'
-        f"<p>{escape(text)}</p>{code}</div>"
-    )
-
-
-def welcome_html(count: int) -> str:
-    """What stands below the search box before the first search."""
-    if count == 0:
-        return error_html(CollectionMissing())
-    pictures = "1 picture is" if count == 1 else f"{count:,} pictures are"
-    return message_html(
-        f"{pictures} ready", "Describe what you look for, as you would say it to a person."
-    )
-
-
-def error_html(error: Exception) -> str:
-    """The page's message for what went wrong."""
-    if isinstance(error, CollectionMissing):
-        return message_html(
-            "Nothing is indexed yet",
-            "Index a folder of pictures in a terminal; this page finds them without a restart.",
-            ("index-folder /path/to/your/photos",),
-        )
-    titles: tuple[tuple[type[Exception], str], ...] = (
-        (BadQuery, "That cannot be searched for"),
-        (ImageGone, "That picture is not there"),
-        (EncoderError, "The model is not there"),
-        (StoreError, "The store is not there"),
-    )
-    title = next((title for kind, title in titles if isinstance(error, kind)), "It did not work")
-    return message_html(title, _sentence(str(error)))
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + "." * (not text.endswith("."))
-
-
-def _card(hit: Hit, rank: int) -> str:
-    name = PurePath(hit.path).name
-    # A picture at the root of its library has no category; its folder's name says most.
-    category = hit.category or PurePath(hit.path).parent.name
-    copies = f" +{len(hit.copies)}" if hit.copies else ""
-    text = f'<span class="text">{escape(hit.caption)}</span>' if hit.caption else ""
-    described = hit.caption or f"{category}: {name}"
-    return (
-        f'<li><a class="card" href="{image_url(hit)}" target="_blank" rel="noopener" '
-        f'title="{escape(hit.path)}">'
-        f'<img src="{thumbnail_url(hit)}" alt="{escape(described)}" width="{hit.width}" '
-        f'height="{hit.height}" loading="{"eager" if rank <= 8 else "lazy"}" decoding="async">'
-        f'<span class="caption"><span class="category">{escape(category)}{copies}</span>'
-        f'<span class="score" title="cosine similarity">{hit.score:.3f}</span></span>'
-        f"{text}</a></li>"
     )

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from milvus.filters import EVERYTHING, ImageFilter
 from milvus.int64 import MAX_INT64
@@ -191,16 +191,25 @@ class Hit:
 
 
 @dataclass(frozen=True)
+class Note:
+    """Something the asker should know of the answer."""
+
+    kind: Literal["cut", "past_the_end", "below_score", "filtered"]
+    text: str
+
+
+@dataclass(frozen=True)
 class SearchResult:
     """The answer to a query, best first."""
 
     hits: list[Hit]
     took_ms: float
     """Encoding and searching, in milliseconds."""
-    notes: tuple[str, ...] = ()
-    """What the asker should know: a text that was cut, a threshold that nothing met."""
+    notes: tuple[Note, ...] = ()
     more: bool = False
     """Whether there are results after these."""
+    searched: int = 0
+    """Pictures in the collection."""
 
 
 def _check_text(text: str) -> None:

@@ -1,5 +1,6 @@
 """SearchService: a query in, hits out. Plain Python; the page, the API and the terminal call it."""
 
+import math
 import threading
 import time
 from collections import Counter
@@ -13,23 +14,21 @@ from PIL import Image
 from embeddings.encoder import Embeddings, Encoder
 from embeddings.errors import ImageError
 from embeddings.images import open_square
-from embeddings.texts import TextEmbeddings
-from embeddings.together import Together
 from milvus.entities import Embedding, ImageRow, ModelRecord
-from milvus.errors import ModelMismatch
 from milvus.filters import ImageFilter
 from milvus.store import ImageStore
 from webapp.errors import BadQuery, ImageGone
 from webapp.folding import Group, folded
+from webapp.loaded import EncoderLoader, LoadedEncoder, Loading
 from webapp.mixing import mix, moved_away, moved_towards
-from webapp.query import EXACT_COPIES, MAX_REACH, Hit, Move, Query, SearchResult, Term
+from webapp.query import EXACT_COPIES, MAX_REACH, Hit, Move, Note, Query, SearchResult, Term
 
 # Results that are fetched beyond those asked for, since some will be copies of others.
 SPARE = 16
-# Pictures of several visitors that are encoded at once: more would keep the first one waiting.
-IMAGES_TOGETHER = 8
 # A small file may hold a large picture, of some gigabyte while it is decoded.
 DECODED_AT_ONCE = 2
+# Thirty searches a second need no more than one count.
+COUNTED_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -42,15 +41,6 @@ class LibraryStats:
     libraries: dict[str, int]
     """Pictures by library, by name."""
     model: ModelRecord
-
-
-class LoadedEncoder:
-    """An encoder with what makes it quick for many small questions."""
-
-    def __init__(self, encoder: Encoder) -> None:
-        self.encoder = encoder
-        self.texts = TextEmbeddings(encoder)
-        self.images = Together(encoder.encode_images, most=IMAGES_TOGETHER)
 
 
 class SearchService:
@@ -68,10 +58,9 @@ class SearchService:
         max_pixels: int = 200_000_000,
     ) -> None:
         self._store = store
-        self._load_encoder = load_encoder
         self._max_pixels = max_pixels
-        self._encoders: dict[str, LoadedEncoder] = {}
-        self._loading = threading.Lock()
+        self._encoders = EncoderLoader(load_encoder)
+        self._counted = (-math.inf, 0)
         self._decoding = threading.Semaphore(DECODED_AT_ONCE)
 
     def search(self, query: Query) -> SearchResult:
@@ -84,7 +73,7 @@ class SearchService:
         shown = groups[query.offset : query.offset + query.top_k]
         more = len(groups) > query.offset + query.top_k or (not reached_end and bool(shown))
         notes = _cut_notes(query, loaded.encoder) + self._empty_notes(query, vector, groups, shown)
-        return SearchResult([_hit(group) for group in shown], took_ms, notes, more)
+        return SearchResult([_hit(group) for group in shown], took_ms, notes, more, self.count())
 
     def encoder(self) -> Encoder:
         """The collection's encoder."""
@@ -132,8 +121,18 @@ class SearchService:
         return rows[0]
 
     def count(self) -> int:
-        """Number of pictures that are searched."""
-        return self._store.count()
+        """Number of pictures that are searched, as it was within the last second."""
+        now = time.monotonic()
+        counted, count = self._counted
+        if now - counted > COUNTED_S:
+            count = self._store.count()
+            self._counted = (now, count)
+        return count
+
+    @property
+    def loading(self) -> Loading:
+        """Where the model is."""
+        return self._encoders.state
 
     def stats(self) -> LibraryStats:
         """Counts over the whole collection; reads all of its rows."""
@@ -223,40 +222,26 @@ class SearchService:
 
     def _empty_notes(
         self, query: Query, vector: Embedding, groups: Sequence[Group], shown: Sequence[Group]
-    ) -> tuple[str, ...]:
+    ) -> tuple[Note, ...]:
         if shown:
             return ()
         if groups:
-            return (f"there are only {len(groups):,} results; ask for an earlier page",)
+            text = f"there are only {len(groups):,} results; ask for an earlier page"
+            return (Note("past_the_end", text),)
         if query.min_score is not None:
             best = self._store.search(vector, 1, _searched(query))
             if best:
-                return (
+                text = (
                     f"no picture scores {query.min_score:.3f} or more; the best has "
-                    f"{best[0].score:.3f}",
+                    f"{best[0].score:.3f}"
                 )
+                return (Note("below_score", text),)
         if query.filter.expression():
-            return ("no picture passes the filter",)
+            return (Note("filtered", "no picture passes the filter"),)
         return ()
 
     def _loaded(self) -> LoadedEncoder:
-        record = self._store.model()
-        loaded = self._encoders.get(record.model_id)
-        if loaded is None:
-            with self._loading:
-                loaded = self._encoders.get(record.model_id) or self._load(record)
-        return loaded
-
-    def _load(self, record: ModelRecord) -> LoadedEncoder:
-        encoder = self._load_encoder(record)
-        if encoder.model_id != record.model_id:
-            raise ModelMismatch(
-                f"the pictures were indexed with {record.model_id}, and {record.name} is now "
-                f"{encoder.model_id}; restore its weights, or run image-search drop and index again"
-            )
-        loaded = LoadedEncoder(encoder)
-        self._encoders = {record.model_id: loaded}
-        return loaded
+        return self._encoders.get(self._store.model())
 
 
 def _searched(query: Query) -> ImageFilter:
@@ -270,23 +255,22 @@ def _is_text(term: Term) -> bool:
     return term.image is None and term.id is None
 
 
-def _cut_notes(query: Query, encoder: Encoder) -> tuple[str, ...]:
+def _cut_notes(query: Query, encoder: Encoder) -> tuple[Note, ...]:
     moves = [move for move in (query.move_to, query.move_away_from) if move]
     texts = [term.text for term in query.terms if _is_text(term)]
     texts += [concept for move in moves for concept in move.concepts]
     if any(encoder.is_cut(text) for text in texts):
-        return ("the text is longer than the model reads; its end was left out",)
+        return (Note("cut", "the text is longer than the model reads; its end was left out"),)
     return ()
 
 
-def _hit(group: Group) -> Hit:
-    match = group.best
-    row = match.row
+def hit_of(row: ImageRow, score: float = 0.0, copies: Sequence[str] = ()) -> Hit:
+    """A stored picture as a result."""
     return Hit(
         id=row.m_id,
         path=row.path,
         category=row.category,
-        score=match.score,
+        score=score,
         width=row.width,
         height=row.height,
         caption=str(row.extras.get("caption", "")),
@@ -294,5 +278,10 @@ def _hit(group: Group) -> Hit:
         size=row.size,
         mtime_ns=row.mtime_ns,
         label=str(row.extras.get("label", "")),
-        copies=tuple(copy.row.path for copy in group.copies),
+        copies=tuple(copies),
     )
+
+
+def _hit(group: Group) -> Hit:
+    match = group.best
+    return hit_of(match.row, match.score, [copy.row.path for copy in group.copies])

@@ -68,7 +68,7 @@ def serve(
         max_query_chars=max_query_chars,
         max_upload_bytes=max_upload_bytes,
     )
-    mount_page(app, build_page(service, top_k, max_query_chars, mcp=settings.mcp), mcp=settings.mcp)
+    mount_page(app, build_page(service, max_query_chars), mcp=settings.mcp)
     guarded = BasicAuth(app, settings.auth.get_secret_value()) if settings.auth else app
     config = uvicorn.Config(
         guarded, log_level="warning", timeout_graceful_shutdown=SHUTDOWN_S, access_log=False

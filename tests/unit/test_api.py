@@ -16,6 +16,7 @@ from milvus.entities import ImageRow
 from milvus.errors import StoreUnavailable
 from webapp.api import build_api
 from webapp.auth import BasicAuth
+from webapp.loaded import EncoderLoader
 from webapp.media import Thumbnails
 from webapp.query_body import moment_ns
 from webapp.search import SearchService
@@ -80,18 +81,24 @@ def test_a_store_that_is_away_is_503(client: TestClient, store: MemoryStore) -> 
 
     store.search = away  # type: ignore[method-assign, assignment]
     answer = client.get("/api/search", params={"q": "red"})
-    assert (answer.status_code, answer.json()) == (503, {"error": "no answer from Milvus"})
+    assert (answer.status_code, answer.json()) == (
+        503,
+        {"error": "no answer from Milvus", "kind": "store_away"},
+    )
 
 
 def test_nothing_indexed_and_a_missing_model_are_503(
     client: TestClient, store: MemoryStore, app: FastAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def missing(self: SearchService, record: object) -> None:
+    def missing(self: EncoderLoader, record: object) -> None:
         raise WeightsNotFound("no weights")
 
-    monkeypatch.setattr(SearchService, "_load", missing)
+    monkeypatch.setattr(EncoderLoader, "_load", missing)
     answer = client.get("/api/search", params={"q": "red"})
-    assert (answer.status_code, answer.json()) == (503, {"error": "no weights"})
+    assert (answer.status_code, answer.json()) == (
+        503,
+        {"error": "no weights", "kind": "no_model"},
+    )
     store.record = None
     answer = client.get("/api/stats")
     assert answer.status_code == 503

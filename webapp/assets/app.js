@@ -1,0 +1,166 @@
+// The page's beginning: waits for the frame, wires its parts, and takes up what the address says.
+
+import { $, appears } from "./dom.js";
+import { offer, startFilters, toggle } from "./filters.js";
+import { startLook } from "./look.js";
+import { showMessage } from "./messages.js";
+import { startPictures } from "./picture.js";
+import { moveWithKeys } from "./results.js";
+import * as search from "./search.js";
+import { ask } from "./server.js";
+import { countFilters } from "./state.js";
+import { showTab, startTabs } from "./tabs.js";
+import * as viewer from "./viewer.js";
+import { showWelcome, startWelcome } from "./welcome.js";
+import * as words from "./words.js";
+
+const TYPING_PAUSE_MS = 300;
+const LOOK_AGAIN_MS = 2000;
+const AS_TYPED = "as-typed";
+
+let start = { top_k: 16, max_upload_bytes: 20_000_000, images: 0, model: "ready", problem: null };
+let facts = null;
+
+async function main() {
+  const language = words.use(words.preferred());
+  const known = learn();
+  await appears("#viewer"); // the last of the frame
+  await language;
+  startLook();
+  viewer.startViewer({
+    similar: search.similarTo,
+    more: (hit) => search.refine("more", hit),
+    less: (hit) => search.refine("less", hit),
+    step: search.step,
+    closed: search.closed,
+  });
+  startPictures({
+    onPicture: (picture) => search.go({ picture }),
+    onIndexed: (id) => search.similarTo({ id }),
+    onRemove: () => search.go({ picture: null }),
+    onRefused: (reason) => showMessage(reason),
+    maxBytes: () => start.max_upload_bytes,
+  });
+  startFilters((changes) => search.go(changes));
+  startWelcome((q) => {
+    $("#query").value = q;
+    search.go({ q });
+  });
+  moveWithKeys();
+  startForm();
+  startTabs({ onSearch: () => search.restore(history.state), onIndexed: refresh });
+  words.translate(document);
+  document.body.dataset.ready = "true";
+  $("#query").focus();
+
+  await known;
+  search.startSearch({ topK: start.top_k, nothing: nothingToSearch });
+  window.addEventListener("popstate", (event) => arrive(event.state));
+  await arrive(history.state);
+  if (countFilters(search.state)) toggle(true);
+  watchModel();
+}
+
+/** What the server says for the start; the page works with its own values until it answers. */
+async function learn() {
+  try {
+    start = await ask("page/start");
+  } catch (problem) {
+    start.problem = { kind: problem.kind, error: problem.message };
+  }
+  return start;
+}
+
+async function arrive(entry) {
+  const view = new URLSearchParams(location.search).get("view");
+  showTab(view === "library" ? "library" : "search");
+  if (view !== "library") await search.restore(entry);
+  if (!facts && start.images) loadFacts();
+}
+
+/** Categories with their counts take a moment in a large collection; searching does not wait. */
+async function loadFacts() {
+  try {
+    facts = await ask("api/library");
+  } catch {
+    return; // no examples and no choices then; searching says what is the matter
+  }
+  offer(facts);
+  if (!$("#welcome").hidden) showWelcome(facts);
+}
+
+/** Nothing is searched for, or nothing can be: say what there is. */
+function nothingToSearch() {
+  if (start.images) {
+    showWelcome(facts ?? { images: start.images, categories: [] });
+    return;
+  }
+  const { kind, error } = start.problem ?? { kind: "nothing_indexed", error: "" };
+  const empty = kind === "nothing_indexed";
+  const commands = empty ? ["index-folder /path/to/your/photos"] : [];
+  showMessage(kind, { detail: empty ? "" : error, commands });
+  setTimeout(lookAgain, LOOK_AGAIN_MS);
+}
+
+async function lookAgain() {
+  await learn();
+  if ($("#message").dataset.kind && !$("#message").hidden) await refresh();
+}
+
+/** After something was indexed. */
+async function refresh() {
+  facts = null;
+  await learn();
+  await search.repeat();
+  if (start.images) await loadFacts();
+}
+
+/** The page is there before the model is: say so until both are. */
+async function watchModel() {
+  const banner = $("#banner");
+  while (["not_yet", "loading"].includes(start.model) && start.images) {
+    banner.dataset.i18n = "state.loading";
+    banner.textContent = words.t("state.loading");
+    banner.hidden = false;
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    await learn();
+  }
+  banner.hidden = true;
+}
+
+function startForm() {
+  const query = $("#query");
+  const asTyped = $("#as-typed");
+  asTyped.checked = localStorage.getItem(AS_TYPED) !== "false";
+  asTyped.addEventListener("change", () => localStorage.setItem(AS_TYPED, asTyped.checked));
+  let pause;
+  const fields = () => ({ q: query.value, without: $("#without").value });
+  const typed = (event) => {
+    clearTimeout(pause);
+    // Between the keys of an input method there is no word yet.
+    if (asTyped.checked && !event.isComposing) {
+      pause = setTimeout(() => search.go(fields(), { typed: true }), TYPING_PAUSE_MS);
+    }
+  };
+  for (const field of [query, $("#without")]) {
+    field.addEventListener("input", typed);
+    field.addEventListener("compositionend", typed);
+  }
+  $("#search").addEventListener("submit", (event) => {
+    event.preventDefault();
+    clearTimeout(pause);
+    if (query.value.trim() || search.state.picture || search.state.refine.length) search.go(fields());
+    else if ($("#without").value.trim()) search.go(fields());
+    else query.focus();
+  });
+  $("#balance").addEventListener("change", (event) => search.go({ balance: Number(event.target.value) }));
+  document.addEventListener("keydown", (event) => {
+    // "/" leads to the search box from anywhere, as on many pages.
+    const typing = event.target.closest?.("input, textarea, select, [contenteditable]");
+    if (event.key !== "/" || typing || viewer.isOpen() || event.ctrlKey || event.metaKey) return;
+    event.preventDefault();
+    query.select();
+  });
+}
+
+main();

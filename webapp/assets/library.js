@@ -1,0 +1,2 @@
+export function startLibrary() {}
+export function showLibrary() {}

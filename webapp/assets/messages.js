@@ -1,0 +1,40 @@
+// The states without pictures: what is the matter, and what can be done about it.
+
+import { $, element } from "./dom.js";
+import { current, has, onLanguage, t } from "./words.js";
+
+let shown = null;
+
+/** Show a state; `actions` are {key, run} buttons, `detail` is the server's own sentence. */
+export function showMessage(kind, { detail = "", commands = [], actions = [], values = {} } = {}) {
+  shown = () => draw(kind, { detail, commands, actions, values });
+  shown();
+}
+
+export function hideMessage() {
+  shown = null;
+  $("#message").hidden = true;
+}
+
+onLanguage(() => shown?.());
+
+function draw(kind, { detail, commands, actions, values }) {
+  const known = has(`state.${kind}.title`) ? kind : "failed";
+  // The server's sentences are English; they say more than the page's own, where that can be read.
+  const own = has(`state.${known}.text`) ? t(`state.${known}.text`, values) : "";
+  const texts = current() === "en" && detail ? [sentence(detail)] : [own, sentence(detail)];
+  const box = $("#message");
+  box.dataset.kind = kind;
+  box.replaceChildren(
+    element("h2", {}, t(`state.${known}.title`, values)),
+    ...texts.filter(Boolean).map((text) => element("p", {}, text)),
+    ...commands.map((command) => element("code", {}, command)),
+    ...actions.map(({ key, run }) => element("button", { type: "button", onclick: run }, t(key))),
+  );
+  box.hidden = false;
+}
+
+export function sentence(text) {
+  if (!text) return "";
+  return text[0].toUpperCase() + text.slice(1) + (/[.!?。…]$/.test(text) ? "" : ".");
+}
