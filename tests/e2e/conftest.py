@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from page_driver import Visitor
 from playwright.sync_api import Browser, sync_playwright
 from support import BIN, ROOT, run
 
@@ -86,3 +87,21 @@ def browser() -> Iterator[Browser]:
         )
         yield launched
         launched.close()
+
+
+@pytest.fixture(scope="session")
+def address(indexed: Path, serve: Callable[..., str]) -> str:
+    """A server over the sample library."""
+    return serve(indexed)
+
+
+@pytest.fixture
+def visitor(browser: Browser, address: str) -> Iterator[Visitor]:
+    """Somebody who has not come to the page yet; what the page throws fails the test."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-GB")
+    page = context.new_page()
+    thrown: list[str] = []
+    page.on("pageerror", lambda error: thrown.append(str(error)))
+    yield Visitor(page, address)
+    context.close()
+    assert thrown == []

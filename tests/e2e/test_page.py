@@ -1,129 +1,183 @@
-"""The page in a real browser."""
+"""Searching on the page by words, in a real browser."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
-
-LOADED = (
-    "() => [...document.querySelectorAll('#results img')].every(i => i.complete && i.naturalWidth)"
-)
+from page_driver import Visitor
+from playwright.sync_api import Browser, expect
 
 
-@pytest.fixture(scope="module")
-def address(indexed: Path, serve: Callable[..., str]) -> str:
-    return serve(indexed)
+def test_words_find_sixteen_pictures(visitor: Visitor) -> None:
+    visitor.come()
+    expect(visitor.page.get_by_text("300 pictures are ready")).to_be_visible()
+    expect(visitor.box).to_be_focused()
+    assert visitor.found("a photo of a lemon").count("lemon") >= 14
+    status = re.compile(r"^16 best of 300 pictures · \d+ ms$")
+    expect(visitor.page.locator("#status")).to_have_text(status)
+    assert visitor.scores() == sorted(visitor.scores(), reverse=True)
+    visitor.expect_loaded()
+    assert visitor.page.locator("#welcome").is_hidden()
 
 
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    page = context.new_page()
-    page.set_default_timeout(60_000)
-    expect.set_options(timeout=60_000)
-    yield page
+def test_the_button_searches_too(visitor: Visitor) -> None:
+    visitor.come()
+    visitor.page.get_by_label("Results as you type").uncheck()
+    visitor.box.fill("a photo of a banana")
+    visitor.page.get_by_role("button", name="Search", exact=True).click()
+    visitor.expect_cards()
+    assert visitor.categories().count("banana") >= 14
+
+
+def test_results_come_as_one_types_and_leave_one_step_in_the_history(visitor: Visitor) -> None:
+    visitor.come()
+    visitor.box.press_sequentially("a photo of a le", delay=20)
+    visitor.expect_cards()
+    visitor.box.press_sequentially("mon", delay=20)
+    visitor.expect_asked(q="a+photo+of+a+lemon")
+    expect(visitor.page.locator("#results .category").first).to_have_text("lemon")
+    visitor.page.go_back()
+    expect(visitor.page.get_by_text("300 pictures are ready")).to_be_visible()
+    expect(visitor.box).to_have_value("")
+    visitor.page.get_by_label("Results as you type").uncheck()
+    visitor.come()
+    visitor.box.fill("banana")
+    visitor.page.wait_for_timeout(1000)  # longer than the pause after which it would search
+    assert visitor.cards.count() == 0
+
+
+def test_examples_and_the_last_queries_are_one_click(visitor: Visitor) -> None:
+    visitor.come()
+    tile = visitor.page.locator("#welcome .tiles button", has_text="banana")
+    visitor.expect_loaded("#welcome .tiles img")
+    tile.click()
+    visitor.expect_cards()
+    assert visitor.categories().count("banana") >= 14
+    visitor.found("red apples")
+    visitor.box.fill("")
+    chips = visitor.page.locator("#welcome .chips button")
+    expect(chips).to_have_text(["red apples", "banana"])
+    chips.first.click()
+    visitor.expect_asked(q="red+apples")
+    visitor.expect_cards()
+
+
+def test_more_results_without_losing_the_place(visitor: Visitor) -> None:
+    visitor.come("/?q=lemon")
+    visitor.expect_cards()
+    first = visitor.ids()
+    more = visitor.page.get_by_role("button", name="More results")
+    more.click()
+    visitor.expect_cards(32)
+    assert visitor.ids()[:16] == first
+    assert len(set(visitor.ids())) == 32
+    expect(visitor.cards.nth(16)).to_be_focused()
+    scores = visitor.scores()
+    assert scores == sorted(scores, reverse=True)
+    expect(visitor.page.locator("#status")).to_contain_text("32 best of 300")
+
+
+def test_the_back_button_leads_to_the_place_before(visitor: Visitor) -> None:
+    visitor.come("/?q=lemon")
+    visitor.expect_cards()
+    visitor.page.get_by_role("button", name="More results").click()
+    visitor.expect_cards(32)
+    ids = visitor.ids()
+    visitor.page.evaluate("window.scrollTo(0, 900)")
+    visitor.page.keyboard.press("/")
+    visitor.page.keyboard.type("a photo of a banana")
+    visitor.page.keyboard.press("Enter")
+    visitor.expect_asked(q="a+photo+of+a+banana")
+    expect(visitor.page.locator("#results .category").first).to_have_text("banana")
+    assert visitor.page.evaluate("window.scrollY") == 0
+    visitor.page.go_back()
+    visitor.expect_cards(32)
+    assert visitor.ids() == ids
+    expect(visitor.box).to_have_value("lemon")
+    visitor.page.wait_for_function("window.scrollY > 800")
+    visitor.page.go_forward()
+    expect(visitor.box).to_have_value("a photo of a banana")
+
+
+def test_a_link_shows_another_person_the_same(visitor: Visitor, browser: Browser) -> None:
+    visitor.come("/?q=fruit&without=lemon&category=lemon&category=apple&min=0.01")
+    visitor.page.wait_for_selector("#results .card")
+    context = browser.new_context()
+    other = Visitor(context.new_page(), visitor.address)
+    other.page.goto(visitor.page.url)
+    other.page.wait_for_selector("#results .card")
+    assert other.ids() == visitor.ids()
+    assert set(other.categories()) <= {"lemon", "apple"}
+    expect(other.page.get_by_role("textbox", name="Without")).to_have_value("lemon")
+    expect(other.page.locator("#show-filters .badge")).to_have_text("3")
     context.close()
 
 
-def search(page: Page, words: str) -> None:
-    page.get_by_label("Search your pictures").fill(words)
-    page.keyboard.press("Enter")
-
-
-def categories(page: Page) -> list[str]:
-    expect(page.locator("#results .card")).to_have_count(16)
-    return page.locator("#results .category").all_inner_texts()
-
-
-def test_words_find_sixteen_pictures(page: Page, address: str) -> None:
-    page.goto(address)
-    expect(page.get_by_text("300 pictures are ready")).to_be_visible()
-    search(page, "a photo of a lemon")
-    assert categories(page).count("lemon") >= 14
-    expect(page.locator("#results .status")).to_have_text(
-        re.compile(r"16 best of 300 pictures · \d+ ms")
-    )
-    scores = [float(score) for score in page.locator("#results .score").all_inner_texts()]
-    assert scores == sorted(scores, reverse=True)
-    page.locator("#results img").last.scroll_into_view_if_needed()
-    page.wait_for_function(LOADED)
-
-
-def test_the_button_searches_too(page: Page, address: str) -> None:
-    page.goto(address)
-    page.get_by_label("Search your pictures").fill("a photo of a banana")
-    page.get_by_role("button", name="Search").click()
-    assert categories(page).count("banana") >= 14
-
-
-def test_a_card_leads_to_the_original(page: Page, address: str) -> None:
-    page.goto(address)
-    search(page, "red apples")
-    link = page.locator("#results .card").first.get_attribute("href")
-    answer = page.request.get(f"{address}/{link}")
-    assert answer.headers["content-type"] == "image/jpeg"
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [("", "Type a few words to search for"), ("x" * 5000, "The query has 5,000 characters")],
-)
-def test_a_bad_query_is_told(page: Page, address: str, words: str, said: str) -> None:
-    page.goto(address)
-    expect(page.get_by_text("300 pictures are ready")).to_be_visible()
-    search(page, words)
-    expect(page.get_by_text("That cannot be searched for")).to_be_visible()
-    expect(page.get_by_text(said)).to_be_visible()
-    search(page, "a photo of a lemon")
-    assert len(categories(page)) == 16
-
-
-@pytest.mark.parametrize(("width", "columns"), [(1280, 4), (760, 3), (390, 2)])
-def test_the_grid_suits_the_width(page: Page, address: str, width: int, columns: int) -> None:
-    page.set_viewport_size({"width": width, "height": 844})
-    page.goto(address)
-    search(page, "cherries")
-    expect(page.locator("#results .card")).to_have_count(16)
+@pytest.mark.parametrize(("width", "columns"), [(1280, 4), (900, 3), (390, 2)])
+def test_the_grid_suits_the_width(visitor: Visitor, width: int, columns: int) -> None:
+    visitor.page.set_viewport_size({"width": width, "height": 844})
+    visitor.come("/?q=cherries")
+    visitor.expect_cards()
     lefts = {
         round(box["x"])
-        for card in page.locator("#results li").all()
-        if (box := card.bounding_box())
+        for item in visitor.page.locator("#results li").all()
+        if (box := item.bounding_box())
     }
     assert len(lefts) == columns
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert visitor.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
-def test_nothing_comes_from_another_host(page: Page, address: str) -> None:
+def test_arrow_keys_go_from_card_to_card(visitor: Visitor) -> None:
+    visitor.come("/?q=lemon")
+    visitor.expect_cards()
+    visitor.cards.first.focus()
+    for key, index in (("ArrowRight", 1), ("ArrowDown", 5), ("ArrowLeft", 4), ("ArrowUp", 0)):
+        visitor.page.keyboard.press(key)
+        expect(visitor.cards.nth(index)).to_be_focused()
+    visitor.page.keyboard.press("/")
+    expect(visitor.box).to_be_focused()
+
+
+def test_a_page_of_results_is_light(visitor: Visitor) -> None:
+    sizes: list[int] = []
+    visitor.page.on(
+        "response",
+        lambda r: sizes.append(len(r.body())) if "/thumbnail" in r.url else None,
+    )
+    visitor.come("/?q=fruit")
+    visitor.expect_loaded()
+    assert len(sizes) == 16
+    assert sum(sizes) <= 500_000
+
+
+def test_nothing_comes_from_another_host(visitor: Visitor) -> None:
     asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.goto(address)
-    search(page, "grapes")
-    expect(page.locator("#results .card")).to_have_count(16)
-    page.wait_for_load_state("networkidle")
-    assert len(asked) > 20
-    assert [url for url in asked if not url.startswith((address, "data:", "blob:"))] == []
+    visitor.page.on("request", lambda request: asked.append(request.url))
+    visitor.come()
+    visitor.found("grapes")
+    visitor.cards.first.click()
+    expect(visitor.page.locator("#viewer-picture[data-whole=true]")).to_be_visible()
+    visitor.page.keyboard.press("Escape")
+    visitor.page.get_by_role("tab", name="Library").click()
+    visitor.page.wait_for_selector("#map canvas")
+    visitor.page.wait_for_load_state("networkidle")
+    assert len(asked) > 40
+    own = (visitor.address, "data:", "blob:")
+    assert [url for url in asked if not url.startswith(own)] == []
 
 
-def test_an_empty_store_says_how_to_index(
-    page: Page, serve: Callable[..., str], tmp_path: Path
-) -> None:
-    page.goto(serve(tmp_path / "data"))
-    expect(page.get_by_text("Nothing is indexed yet")).to_be_visible()
-    expect(page.get_by_text("index-folder /path/to/your/photos")).to_be_visible()
-    search(page, "lemon")
-    expect(page.get_by_text("Nothing is indexed yet")).to_be_visible()
-
-
-def test_a_store_that_is_away_is_told(
-    page: Page, serve: Callable[..., str], tmp_path: Path
-) -> None:
-    page.goto(serve(tmp_path / "data", "--milvus-uri", "http://127.0.0.1:9"))
-    expect(page.get_by_text("The store is not there")).to_be_visible()
-    expect(page.get_by_text("No answer from Milvus at")).to_be_visible()
-    search(page, "lemon")
-    expect(page.get_by_text("The store is not there")).to_be_visible()
+def test_an_app_can_be_installed(visitor: Visitor) -> None:
+    visitor.come()
+    session = visitor.page.context.new_cdp_session(visitor.page)
+    manifest = session.send("Page.getAppManifest")
+    assert manifest["errors"] == []
+    assert manifest["url"] == f"{visitor.address}/manifest.json"
+    assert session.send("Page.getInstallabilityErrors")["installabilityErrors"] in (
+        [],
+        # Chromium does not install from a private window, which every test's is.
+        [{"errorId": "in-incognito", "errorArguments": []}],
+    )
 
 
 def test_a_password_guards_the_page(
@@ -131,14 +185,13 @@ def test_a_password_guards_the_page(
 ) -> None:
     guarded = serve(indexed, "--auth", "me:secret")
     stranger = browser.new_context()
-    for path in ("/", "/config", "/api/search?q=a", "/healthz", "/gradio_api/info"):
+    for path in ("/", "/config", "/api/search?q=a", "/healthz", "/page/start", "/manifest.json"):
         assert stranger.request.get(guarded + path).status == 401
     stranger.close()
     context = browser.new_context(http_credentials={"username": "me", "password": "secret"})
-    friend = context.new_page()
-    friend.goto(guarded)
-    search(friend, "a photo of a lemon")
-    expect(friend.locator("#results .card")).to_have_count(16)
-    friend.locator("#results img").last.scroll_into_view_if_needed()
-    friend.wait_for_function(LOADED)
+    friend = Visitor(context.new_page(), guarded).come()
+    assert friend.found("a photo of a lemon").count("lemon") >= 14
+    friend.expect_loaded()
+    session = context.new_cdp_session(friend.page)
+    assert session.send("Page.getAppManifest")["errors"] == []  # with the password, too
     context.close()

@@ -28,9 +28,9 @@ async function main() {
   await language;
   startLook();
   viewer.startViewer({
-    similar: search.similarTo,
-    more: (hit) => search.refine("more", hit),
-    less: (hit) => search.refine("less", hit),
+    similar: inSearch(search.similarTo),
+    more: inSearch((hit) => search.refine("more", hit)),
+    less: inSearch((hit) => search.refine("less", hit)),
     step: search.step,
     closed: search.closed,
   });
@@ -48,7 +48,12 @@ async function main() {
   });
   moveWithKeys();
   startForm();
-  startTabs({ onSearch: () => search.restore(history.state), onIndexed: refresh });
+  startTabs({
+    onSearch: () => search.restore(history.state),
+    open: search.openById,
+    search: inSearch(search.go),
+    indexed: refresh,
+  });
   words.translate(document);
   document.body.dataset.ready = "true";
   $("#query").focus();
@@ -60,6 +65,12 @@ async function main() {
   if (countFilters(search.state)) toggle(true);
   watchModel();
 }
+
+/** The same, in the view of the search. */
+const inSearch = (act) => (...given) => {
+  showTab("search");
+  return act(...given);
+};
 
 /** What the server says for the start; the page works with its own values until it answers. */
 async function learn() {
@@ -74,7 +85,8 @@ async function learn() {
 async function arrive(entry) {
   const view = new URLSearchParams(location.search).get("view");
   showTab(view === "library" ? "library" : "search");
-  if (view !== "library") await search.restore(entry);
+  if (view === "library") await search.showLarge(new URLSearchParams(location.search).get("show"));
+  else await search.restore(entry);
   if (!facts && start.images) loadFacts();
 }
 
@@ -159,6 +171,7 @@ function startForm() {
     const typing = event.target.closest?.("input, textarea, select, [contenteditable]");
     if (event.key !== "/" || typing || viewer.isOpen() || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
+    query.focus({ preventScroll: true });
     query.select();
   });
 }

@@ -3,7 +3,7 @@
 import { $, $$, element } from "./dom.js";
 import { nameOf } from "./results.js";
 import { countFilters } from "./state.js";
-import { onLanguage, t } from "./words.js";
+import { locale, onLanguage, t } from "./words.js";
 
 // From here on a list has a field to find something in it.
 const MANY = 12;
@@ -98,7 +98,7 @@ function drawChoices(selector, part, offered, label) {
         const others = state[part].filter((one) => one !== name);
         changed({ [part]: box.checked ? [...others, name] : others });
       });
-      return element("li", {}, element("label", { title: name }, box, element("span", { class: "name" }, label(name)), element("span", { class: "count" }, count.toLocaleString())));
+      return element("li", {}, element("label", { title: name }, box, element("span", { class: "name" }, label(name)), element("span", { class: "count" }, count.toLocaleString(locale()))));
     }),
   );
   if (focused !== null) $$("input", list).find((box) => box.value === focused)?.focus();

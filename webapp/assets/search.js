@@ -38,16 +38,17 @@ export function startSearch({ topK: results, nothing }) {
  * history, so that the back button leads to what was meant, not through every letter. */
 export function go(changes, { typed = false } = {}) {
   const next = { ...state, ...changes };
-  const replace = typed && history.state?.typed;
-  const same = keyOf(next) === keyOf(state) && answer?.key === keyOf(next);
+  // What follows from the large view takes its place: back leads to the results it was opened from.
+  const replace = (typed && history.state?.typed) || history.state?.viewing;
+  const same = keyOf(next) === keyOf(state) && toAddress(next) === (location.search || "./");
   state = next;
   drawState();
   if (!typed) remember(state.q);
   if (same) {
     if (!typed) history.replaceState({ ...history.state, typed: false }, "");
-    return undefined;
+    return answer || running ? undefined : run();
   }
-  rememberPlace();
+  if (!history.state?.viewing) rememberPlace();
   const entry = { typed, picture: state.picture?.key ?? null };
   history[replace ? "replaceState" : "pushState"](entry, "", toAddress(state));
   return run();
@@ -71,9 +72,19 @@ export function open(hit) {
   showLarge(hit.id);
 }
 
+/** Open any indexed picture large, where the visitor is. */
+export function openById(id) {
+  const address = new URLSearchParams(location.search);
+  address.set("show", id);
+  history.pushState({ ...history.state, viewing: true }, "", `?${address}`);
+  showLarge(id);
+}
+
 /** The result before or after the one that is shown large. */
 export async function step(by) {
-  const index = indexOf(viewer.shownId()) + by;
+  const at = indexOf(viewer.shownId());
+  if (at < 0 || inLibrary()) return;
+  const index = at + by;
   if (index >= answer.hits.length && answer.more) await more();
   const hit = answer.hits[index];
   if (!hit) return;
@@ -85,7 +96,11 @@ export async function step(by) {
 export function closed(hit) {
   focusCard(hit.id);
   if (history.state?.viewing) history.back();
-  else history.replaceState(history.state, "", toAddress(state));
+  else {
+    const address = new URLSearchParams(location.search);
+    address.delete("show");
+    history.replaceState(history.state, "", address.size ? `?${address}` : "./");
+  }
 }
 
 export function similarTo(hit) {
@@ -99,13 +114,15 @@ export function refine(kind, hit) {
   go({ refine: [...state.refine.filter(({ id }) => id !== hit.id), { kind, id: hit.id }] });
 }
 
+const inLibrary = () => new URLSearchParams(location.search).has("view");
 const indexOf = (id) => answer?.hits.findIndex((hit) => hit.id === id) ?? -1;
 
 const focusCard = (id) => $(`#results li[data-id="${id}"] .card`)?.focus();
 
-async function showLarge(id) {
+/** Show a picture large, or none. */
+export async function showLarge(id) {
   if (!id) return viewer.hide();
-  const index = indexOf(id);
+  const index = inLibrary() ? -1 : indexOf(id);
   if (index >= 0) {
     return viewer.show(answer.hits[index], { index, count: answer.hits.length, more: answer.more });
   }
@@ -156,7 +173,10 @@ async function request({ topK: count, offset }) {
     return null;
   } finally {
     clearTimeout(slow);
-    if (running === asked) found.removeAttribute("aria-busy");
+    if (running === asked) {
+      running = null;
+      found.removeAttribute("aria-busy");
+    }
   }
 }
 
@@ -186,6 +206,7 @@ async function more({ focus = false } = {}) {
 }
 
 function draw({ append = false } = {}) {
+  $("#results").dataset.of = toAddress(state);
   const addressOf = (hit) => toAddress(state, { show: hit.id });
   const first = drawResults(answer.hits, { append, addressOf, onOpen: open, onSimilar: similarTo });
   $("#more").hidden = !answer.more;
@@ -229,6 +250,7 @@ function fail(error) {
 function clear() {
   answer = null;
   $("#results").replaceChildren();
+  delete $("#results").dataset.of;
   $("#notes").replaceChildren();
   $("#status").textContent = "";
   $("#more").hidden = true;

@@ -6,9 +6,9 @@ import { showLibrary, startLibrary } from "./library.js";
 let onSearch = () => {};
 let lastSearch = "./";
 
-export function startTabs({ onSearch: back, onIndexed }) {
+export function startTabs({ onSearch: back, ...actions }) {
   onSearch = back;
-  startLibrary({ onIndexed });
+  startLibrary(actions);
   const tabs = $$("#tabs [role=tab]");
   for (const tab of tabs) {
     tab.addEventListener("click", () => choose(nameOf(tab)));

@@ -2,7 +2,7 @@
 
 import { $, element } from "./dom.js";
 import { describe, nameOf } from "./results.js";
-import { current, onLanguage, t } from "./words.js";
+import { locale, onLanguage, t } from "./words.js";
 
 let shown = null;
 let act = {};
@@ -68,7 +68,7 @@ function draw() {
     ["fact.label", hit.label],
     ["fact.score", hit.score === undefined ? "" : hit.score.toFixed(3)],
     ["fact.size", `${hit.width} × ${hit.height}, ${bytes(hit.size)}`],
-    ["fact.date", hit.modified ? new Date(hit.modified).toLocaleString(current(), { dateStyle: "long", timeStyle: "short" }) : ""],
+    ["fact.date", hit.modified ? new Date(hit.modified).toLocaleString(locale(), { dateStyle: "long", timeStyle: "short" }) : ""],
     ["fact.path", hit.path],
     ["fact.copies", (hit.copies ?? []).join("\n")],
   ];
@@ -139,6 +139,6 @@ export function bytes(size) {
     unit += 1;
   }
   const digits = unit && value < 100 ? 1 : 0;
-  return `${value.toLocaleString(current(), { maximumFractionDigits: digits })} ${units[unit]}`;
+  return `${value.toLocaleString(locale(), { maximumFractionDigits: digits })} ${units[unit]}`;
 }
 

@@ -21,6 +21,10 @@ export function preferred() {
 
 export const current = () => language;
 
+/** How numbers and dates are written: as the visitor's country does where its language is shown. */
+export const locale = () =>
+  navigator.languages.find((one) => one.split("-")[0] === language.split("-")[0]) ?? language;
+
 /** Switch to a language, and put every marked text on the page into it. */
 export async function use(wanted, { keep = false } = {}) {
   const answer = await fetch(`page/files/${wanted}.json`);
@@ -44,7 +48,7 @@ export function t(key, values = {}) {
   if (text === undefined) return key;
   return text.replace(/\{(\w+)\}/g, (_, name) => {
     const value = values[name];
-    return typeof value === "number" ? value.toLocaleString(language) : (value ?? "");
+    return typeof value === "number" ? value.toLocaleString(locale()) : (value ?? "");
   });
 }
 
