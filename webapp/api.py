@@ -12,7 +12,10 @@ from embeddings.errors import EncoderError
 from milvus.errors import CollectionMissing, StoreError
 from webapp import query
 from webapp.documentation import add_documentation
-from webapp.errors import BadQuery, ImageGone, TooLarge
+from webapp.errors import AlreadyRunning, BadFolder, BadQuery, ImageGone, NotAllowed, TooLarge
+from webapp.indexing import Indexing
+from webapp.indexing_api import indexing_routes
+from webapp.library_api import library_routes
 from webapp.media import Thumbnails, original
 from webapp.presenters import result_json, stats_json
 from webapp.query_body import SearchParameters, first_reason, schema_of_queries
@@ -56,6 +59,7 @@ POSTED = {
 def build_api(
     service: SearchService,
     thumbnails: Thumbnails,
+    indexing: Indexing,
     *,
     index_type: str,
     metric_type: str,
@@ -101,6 +105,9 @@ def build_api(
         """What is indexed."""
         return stats_json(service.stats(), index_type, metric_type)
 
+    app.include_router(library_routes(service.library, indexing.allowed, index_type, metric_type))
+    app.include_router(indexing_routes(indexing))
+
     @app.get("/media/{image_id}/thumbnail")
     def thumbnail(image_id: int) -> FileResponse:
         """A small WebP of an indexed picture."""
@@ -125,6 +132,9 @@ def _answer_errors_as_json(app: FastAPI) -> None:
         BadQuery: 400,
         TooLarge: 413,
         ImageGone: 404,
+        NotAllowed: 403,
+        BadFolder: 400,
+        AlreadyRunning: 409,
         CollectionMissing: 503,
         StoreError: 503,
         EncoderError: 503,

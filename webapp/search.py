@@ -2,9 +2,8 @@
 
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,8 @@ from milvus.filters import ImageFilter
 from milvus.store import ImageStore
 from webapp.errors import BadQuery, ImageGone
 from webapp.folding import Group, folded
+from webapp.library import Library
+from webapp.library_facts import Facts
 from webapp.mixing import mix, moved_away, moved_towards
 from webapp.query import EXACT_COPIES, MAX_REACH, Hit, Move, Query, SearchResult, Term
 
@@ -30,18 +31,6 @@ SPARE = 16
 IMAGES_TOGETHER = 8
 # A small file may hold a large picture, of some gigabyte while it is decoded.
 DECODED_AT_ONCE = 2
-
-
-@dataclass(frozen=True)
-class LibraryStats:
-    """What is indexed."""
-
-    images: int
-    categories: dict[str, int]
-    """Pictures by category, by name."""
-    libraries: dict[str, int]
-    """Pictures by library, by name."""
-    model: ModelRecord
 
 
 class LoadedEncoder:
@@ -67,6 +56,7 @@ class SearchService:
         load_encoder: Callable[[ModelRecord], Encoder],
         max_pixels: int = 200_000_000,
     ) -> None:
+        self.library = Library(store)
         self._store = store
         self._load_encoder = load_encoder
         self._max_pixels = max_pixels
@@ -135,19 +125,9 @@ class SearchService:
         """Number of pictures that are searched."""
         return self._store.count()
 
-    def stats(self) -> LibraryStats:
-        """Counts over the whole collection; reads all of its rows."""
-        categories: Counter[str] = Counter()
-        libraries: Counter[str] = Counter()
-        for row in self._store.rows():
-            categories[row.category] += 1
-            libraries[row.library] += 1
-        return LibraryStats(
-            images=categories.total(),
-            categories=dict(sorted(categories.items())),
-            libraries=dict(sorted(libraries.items())),
-            model=self._store.model(),
-        )
+    def stats(self) -> Facts:
+        """What is indexed, as it is now."""
+        return self.library.facts.current()
 
     def warm_up(self) -> None:
         """Load the model now, so that the first query does not wait for it."""
