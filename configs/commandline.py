@@ -8,7 +8,7 @@ import sys
 import warnings
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_origin
 
 from configs.settings import Settings, fields, variable
 from configs.sources import load_settings
@@ -30,6 +30,11 @@ def option_name(key: str) -> str:
     return str(name)
 
 
+def _metavar(key: str) -> str:
+    extra = fields()[key].json_schema_extra or {}
+    return str(extra.get("metavar", key.rpartition(".")[2].upper()))
+
+
 def add_settings(
     parser: argparse.ArgumentParser, *groups: str, without: Collection[str] = ()
 ) -> None:
@@ -49,7 +54,9 @@ def add_settings(
         if field.annotation is bool:
             kwargs["action"] = argparse.BooleanOptionalAction
         else:
-            kwargs["metavar"] = key.rpartition(".")[2].upper()
+            kwargs["metavar"] = _metavar(key)
+        if get_origin(field.annotation) is list:
+            kwargs["action"] = "append"
         kwargs["help"] = f"{field.description}{_default_text(field)}".replace("%", "%%")
         section.add_argument(option_name(key), **kwargs)
 
@@ -117,4 +124,4 @@ def _say(line: str) -> None:
 def _default_text(field: Any) -> str:
     if field.default is None or field.annotation is bool or field.default_factory is not None:
         return ""
-    return f" (default: {field.default})" if field.default != "" else ""
+    return f" (default: {field.default})" if field.default not in ("", []) else ""

@@ -3,12 +3,14 @@
 Every field has a description; it is the text of ``--help`` and of the README's table.
 """
 
+import json
+import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from platformdirs import user_data_path
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 APPLICATION = "text-image-search"
 ENV_PREFIX = "IMAGE_SEARCH_"
@@ -18,9 +20,10 @@ class _Group(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-def _option(name: str) -> dict[str, Any]:
-    """Name the command-line option of a field where ``--group-field`` is not its best name."""
-    return {"option": name}
+def _option(name: str, metavar: str | None = None) -> dict[str, Any]:
+    """Name the command-line option of a field where ``--group-field`` is not its best name, and
+    its value where the field's own name is not."""
+    return {"option": name, **({"metavar": metavar} if metavar else {})}
 
 
 def _checked_credentials(value: SecretStr | None) -> SecretStr | None:
@@ -224,9 +227,31 @@ class ServerSettings(_Group):
         description="offer search to language-model clients at /gradio_api/mcp/",
         json_schema_extra=_option("--mcp"),
     )
+    allow_indexing: Annotated[list[Path], NoDecode] = Field(
+        [],
+        description="let visitors index this folder and those below it; may be repeated",
+        json_schema_extra=_option("--allow-indexing", "FOLDER"),
+    )
     max_upload_mb: int = Field(
         20, ge=1, le=10_000, description="larger requests are refused, in megabytes"
     )
+
+    @field_validator("allow_indexing", mode="before")
+    @classmethod
+    def _several_in_one(cls, value: object) -> object:
+        """In the environment: a JSON list, or paths as in PATH."""
+        if not isinstance(value, str):
+            return value
+        if value.startswith("["):
+            return json.loads(value)
+        return [path for path in value.split(os.pathsep) if path]
+
+    @field_validator("allow_indexing")
+    @classmethod
+    def _absolute(cls, value: list[Path]) -> list[Path]:
+        if Path() in value:
+            raise ValueError("a folder's name cannot be empty")
+        return [folder.expanduser().absolute() for folder in value]
 
     @field_validator("auth")
     @classmethod

@@ -54,7 +54,8 @@ def load_settings(
         return WithFile(**_nested(options))
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
+        # Without the place within a list, which has no source of its own.
+        key = ".".join(str(part) for part in first["loc"] if not isinstance(part, int))
         source = _source(key, options, option_names or {}, config)
         message = first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":

@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         PROGRAM, (NotAFolder, BadManifest), (IndexingError, StoreError, EncoderError)
     ):
         sources = _sources(arguments.folders, arguments.manifest, settings)
-        outcome = _index(sources, settings, arguments.watch)
+        outcome = _index(sources, settings, arguments.watch, arguments.progress_json)
         report = outcome.whole
         if arguments.json:
             print(json.dumps(report.as_json(), ensure_ascii=False))
@@ -98,6 +98,13 @@ def _parser() -> argparse.ArgumentParser:
         "url, and category, caption and others to be stored; may be given several times",
     )
     parser.add_argument("--json", action="store_true", help="print the report as JSON on stdout")
+    parser.add_argument(
+        "--progress-json",
+        action="store_true",
+        help="print the progress on stdout for a program to read, at most five lines a second: "
+        'JSON with "library", "done" of "total", "added", "updated", "moved", "removed", '
+        '"unchanged", "skipped"; --json then adds the report as the last line',
+    )
     parser.add_argument(
         "--watch", action="store_true", help="go on, and follow the folders until Ctrl+C"
     )
@@ -129,7 +136,9 @@ def _sources(
     return {source.library: source for source in sources}
 
 
-def _index(sources: "Mapping[str, Source]", settings: Settings, watch: bool) -> Outcome:
+def _index(
+    sources: "Mapping[str, Source]", settings: Settings, watch: bool, progress_json: bool
+) -> Outcome:
     from indexer.report import followed_by
     from indexer.watch import changed_libraries
     from milvus.collection import MilvusCollection
@@ -154,7 +163,7 @@ def _index(sources: "Mapping[str, Source]", settings: Settings, watch: bool) -> 
                 or not _same_name(settings, store)
             ):
                 load()
-            outcome = _index_each(list(sources.values()), store, load, settings)
+            outcome = _index_each(list(sources.values()), store, load, settings, progress_json)
         if not watch or outcome.whole.interrupted:
             return outcome
         _say(outcome.whole.as_text())
@@ -164,7 +173,11 @@ def _index(sources: "Mapping[str, Source]", settings: Settings, watch: bool) -> 
             for changed in changed_libraries([Path(library) for library in sources]):
                 with writing(lock, _say_waiting):
                     again = _index_each(
-                        [sources[str(root)] for root in changed], store, load, settings
+                        [sources[str(root)] for root in changed],
+                        store,
+                        load,
+                        settings,
+                        progress_json,
                     )
                 if again.whole.changed:
                     _say(again.whole.as_text())
@@ -184,11 +197,12 @@ def _index_each(
     store: "MilvusCollection",
     load: Callable[[], "Encoder"],
     settings: Settings,
+    progress_json: bool,
 ) -> Outcome:
     """Index one library after another; an empty one is told and does not stop the others."""
     from indexer.errors import NothingFound
     from indexer.pipeline import PipelineOptions, index_library
-    from indexer.progress import Progress
+    from indexer.progress import JsonProgress, Progress
     from indexer.snapshot import Snapshots
 
     options = PipelineOptions(
@@ -201,8 +215,8 @@ def _index_each(
     outcome = Outcome({})
     for source in sources:
         try:
-            label = Path(source.library).name or source.library
-            with Progress(label, source.count()) as progress:
+            shown = JsonProgress if progress_json else Progress
+            with shown(source.library, source.count()) as progress:
                 report = index_library(source, store, load, options, progress, snapshots)
         except NothingFound as error:
             outcome.empty.append(str(error))

@@ -15,6 +15,7 @@ from milvus.entities import Embedding, ImageRow, Match, ModelRecord
 from milvus.errors import CollectionMissing, ModelMismatch, StoreError
 from milvus.filters import EVERYTHING, ImageFilter
 from milvus.index_params import METRIC_TYPE, IndexParams, default_index
+from milvus.last_run import LastRun
 from milvus.lite import without_clustering_warnings
 from milvus.schema import (
     EMBEDDING,
@@ -196,6 +197,10 @@ class MilvusCollection:
     def set_token(self, library: str, token: str) -> None:
         """Keep a word for a library among the collection's properties."""
         self._set_properties({token_property(library): token})
+
+    def last_runs(self) -> dict[str, LastRun]:
+        """The last run over each library, as far as one is known."""
+        return {}
 
     def drop_library(self, library: str) -> int:
         """Remove the entries of one library; their number."""

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from milvus.entities import Embedding, ImageRow, Match, ModelRecord
 from milvus.filters import EVERYTHING, ImageFilter
+from milvus.last_run import LastRun
 
 
 class ImageStore(Protocol):
@@ -60,3 +61,6 @@ class ImageStore(Protocol):
 
     def set_token(self, library: str, token: str) -> None:
         """Keep a word with the collection that names the state of a library's rows."""
+
+    def last_runs(self) -> dict[str, LastRun]:
+        """The last run over each library, as far as one is known."""

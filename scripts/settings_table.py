@@ -15,7 +15,7 @@ def table() -> str:
     """Markdown: option, variable, default, meaning; one row for each setting."""
     lines = ["| option | environment | default | meaning |", "| --- | --- | --- | --- |"]
     for key, field in fields().items():
-        known = field.default not in (None, "") and field.default_factory is None
+        known = field.default not in (None, "", []) and field.default_factory is None
         default = f"`{str(field.default).lower() if field.annotation is bool else field.default}`"
         meaning = field.description.replace("|", "\\|")
         lines.append(

@@ -11,6 +11,7 @@ from embeddings.images import ImageTransform
 from milvus.entities import Embedding, ImageRow, Match, ModelRecord
 from milvus.errors import CollectionMissing, ModelMismatch
 from milvus.filters import EVERYTHING, ImageFilter
+from milvus.last_run import LastRun
 
 COLOURS = {"red": (1, 0, 0), "green": (0, 1, 0), "blue": (0, 0, 1)}
 MOST_WORDS = 20
@@ -73,6 +74,7 @@ class MemoryStore:
     writes: list[int] = field(default_factory=list)
     flushes: int = 0
     tokens: dict[str, str] = field(default_factory=dict)
+    runs: dict[str, LastRun] = field(default_factory=dict)
     filters: list[ImageFilter] = field(default_factory=list)
     """Of each search."""
 
@@ -140,3 +142,6 @@ class MemoryStore:
 
     def set_token(self, library: str, token: str) -> None:
         self.tokens[library] = token
+
+    def last_runs(self) -> dict[str, LastRun]:
+        return self.runs

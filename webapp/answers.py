@@ -2,13 +2,16 @@
 
 from embeddings.errors import EncoderError
 from milvus.errors import CollectionMissing, StoreError, StoreUnavailable
-from webapp.errors import BadQuery, ImageGone, TooLarge
+from webapp.errors import AlreadyRunning, BadFolder, BadQuery, ImageGone, NotAllowed, TooLarge
 
 # HTTP status and a word for programs; the first class that fits an error counts.
 ANSWERS: dict[type[Exception], tuple[int, str]] = {
     BadQuery: (400, "bad_query"),
     TooLarge: (413, "too_large"),
     ImageGone: (404, "image_gone"),
+    NotAllowed: (403, "not_allowed"),
+    BadFolder: (400, "bad_folder"),
+    AlreadyRunning: (409, "already_running"),
     CollectionMissing: (503, "nothing_indexed"),
     StoreUnavailable: (503, "store_away"),
     StoreError: (503, "store_error"),

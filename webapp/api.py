@@ -12,6 +12,9 @@ from webapp import query
 from webapp.answers import ANSWERS, error_json, status_of
 from webapp.documentation import add_documentation
 from webapp.errors import BadQuery
+from webapp.indexing import Indexing
+from webapp.indexing_api import indexing_routes
+from webapp.library_api import library_routes
 from webapp.media import Thumbnails, original
 from webapp.page_data import PageLimits, page_routes
 from webapp.presenters import result_json, stats_json
@@ -56,6 +59,7 @@ POSTED = {
 def build_api(
     service: SearchService,
     thumbnails: Thumbnails,
+    indexing: Indexing,
     *,
     index_type: str,
     metric_type: str,
@@ -102,6 +106,9 @@ def build_api(
     def stats() -> dict[str, Any]:
         """What is indexed."""
         return stats_json(service.stats(), index_type, metric_type)
+
+    app.include_router(library_routes(service.library, indexing.allowed, index_type, metric_type))
+    app.include_router(indexing_routes(indexing))
 
     @app.get("/media/{image_id}/thumbnail")
     def thumbnail(image_id: int) -> FileResponse:

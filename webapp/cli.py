@@ -1,6 +1,7 @@
 """The command ``image-search``: reads settings, builds the parts, runs, prints, exits."""
 
 import argparse
+import contextlib
 import json
 import sys
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from embeddings.encoder import Encoder
     from milvus.collection import MilvusCollection
     from milvus.entities import ModelRecord
+    from webapp.indexing import Indexing
     from webapp.search import SearchService
 
 PROGRAM = "image-search"
@@ -185,11 +187,13 @@ def _serve(settings: Settings) -> int:
         pass
     except StoreUnavailable as error:  # a server may come back: the page says so meanwhile
         print(f"{PROGRAM}: {error}", file=sys.stderr)
+    service = _service(settings, store)
     still_loading = serve(
-        _service(settings, store),
+        service,
         Thumbnails(settings.thumbnails_dir, settings.indexing.max_pixels),
         listener,
         settings.server,
+        _indexing(settings, store, service),
         index_type=store.index.index_type,
         metric_type=METRIC_TYPE,
         top_k=settings.search.top_k,
@@ -201,6 +205,33 @@ def _serve(settings: Settings) -> int:
         store.close()
         leave_now(DONE)
     return DONE
+
+
+def _indexing(
+    settings: Settings, store: "MilvusCollection", service: "SearchService"
+) -> "Indexing":
+    """What indexes the folders that the operator allows, with the server's own settings."""
+    from configs.environment import environment_of
+    from milvus.errors import CollectionMissing
+    from webapp.allowed_folders import AllowedFolders
+    from webapp.indexing import Indexing
+
+    for folder in settings.server.allow_indexing:
+        if not folder.is_dir():  # it may come: a drive that is not mounted yet
+            print(f"{PROGRAM}: --allow-indexing {folder}: there is no such folder", file=sys.stderr)
+
+    def environment() -> dict[str, str]:
+        given = settings
+        # The collection's model; the settings' own before anything is indexed.
+        with contextlib.suppress(CollectionMissing):
+            record = store.model()
+            update = {"name": record.name, "pretrained": record.pretrained}
+            model = settings.model.model_copy(update=update)
+            given = settings.model_copy(update={"model": model})
+        return environment_of(given, "model", "milvus", "indexing")
+
+    allowed = AllowedFolders(settings.server.allow_indexing)
+    return Indexing(allowed, environment, service.library.facts.refresh)
 
 
 def _search(settings: Settings, arguments: argparse.Namespace) -> int:

@@ -3,7 +3,10 @@
 RequestError
 ├── BadQuery       the query cannot be answered as it is
 ├── TooLarge       the request's body is larger than is taken
-└── ImageGone      no such picture, or its file went away or changed since it was indexed
+├── ImageGone      no such picture, or its file went away or changed since it was indexed
+├── NotAllowed     the operator does not let visitors index that, or anything
+├── BadFolder      what is to be indexed is no folder
+└── AlreadyRunning another folder is being indexed
 """
 
 
@@ -21,6 +24,18 @@ class TooLarge(RequestError):
 
 class ImageGone(RequestError):
     """The picture cannot be shown."""
+
+
+class NotAllowed(RequestError):
+    """The operator does not let visitors index that folder, or any."""
+
+
+class BadFolder(RequestError):
+    """What is to be indexed is no folder, or cannot be looked into."""
+
+
+class AlreadyRunning(RequestError):
+    """One folder is indexed at a time."""
 
 
 class CannotListen(Exception):

@@ -6,8 +6,8 @@ from typing import Any
 
 from milvus.entities import printable
 from webapp.labelling import Labelled
+from webapp.library_facts import Facts
 from webapp.query import Hit, SearchResult
-from webapp.search import LibraryStats
 
 NO_CATEGORY = "no category"
 
@@ -52,13 +52,13 @@ def picture_json(hit: Hit, base: str = "/") -> dict[str, Any]:
         "label": hit.label,
         "library": hit.library,
         "size": hit.size,
-        "modified": _moment(hit.mtime_ns),
+        "modified": moment(hit.mtime_ns),
         "thumbnail_url": base + thumbnail_url(hit),
         "image_url": base + image_url(hit),
     }
 
 
-def _moment(mtime_ns: int) -> str | None:
+def moment(mtime_ns: int) -> str | None:
     """ISO 8601 in UTC; None for a time that no calendar has."""
     try:
         return datetime.fromtimestamp(mtime_ns // 1_000_000_000, UTC).isoformat()
@@ -66,7 +66,7 @@ def _moment(mtime_ns: int) -> str | None:
         return None
 
 
-def stats_json(stats: LibraryStats, index_type: str, metric_type: str) -> dict[str, Any]:
+def stats_json(stats: Facts, index_type: str, metric_type: str) -> dict[str, Any]:
     """The answer of ``GET /api/stats`` and ``image-search stats --json``."""
     return {
         "images": stats.images,
@@ -90,7 +90,7 @@ def result_text(result: SearchResult) -> str:
     )
 
 
-def stats_text(stats: LibraryStats, index_type: str, metric_type: str) -> str:
+def stats_text(stats: Facts, index_type: str, metric_type: str) -> str:
     """What is indexed, for people."""
     lines = [
         f"{stats.images:,} pictures, {stats.model.model_id}, {stats.model.dim} dimensions, "

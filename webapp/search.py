@@ -3,9 +3,8 @@
 import math
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,8 @@ from milvus.filters import ImageFilter
 from milvus.store import ImageStore
 from webapp.errors import BadQuery, ImageGone
 from webapp.folding import Group, folded
+from webapp.library import Library
+from webapp.library_facts import Facts
 from webapp.loaded import EncoderLoader, LoadedEncoder, Loading
 from webapp.mixing import mix, moved_away, moved_towards
 from webapp.query import EXACT_COPIES, MAX_REACH, Hit, Move, Note, Query, SearchResult, Term
@@ -29,18 +30,6 @@ SPARE = 16
 DECODED_AT_ONCE = 2
 # Thirty searches a second need no more than one count.
 COUNTED_S = 1.0
-
-
-@dataclass(frozen=True)
-class LibraryStats:
-    """What is indexed."""
-
-    images: int
-    categories: dict[str, int]
-    """Pictures by category, by name."""
-    libraries: dict[str, int]
-    """Pictures by library, by name."""
-    model: ModelRecord
 
 
 class SearchService:
@@ -57,6 +46,7 @@ class SearchService:
         load_encoder: Callable[[ModelRecord], Encoder],
         max_pixels: int = 200_000_000,
     ) -> None:
+        self.library = Library(store)
         self._store = store
         self._max_pixels = max_pixels
         self._encoders = EncoderLoader(load_encoder)
@@ -134,19 +124,9 @@ class SearchService:
         """Where the model is."""
         return self._encoders.state
 
-    def stats(self) -> LibraryStats:
-        """Counts over the whole collection; reads all of its rows."""
-        categories: Counter[str] = Counter()
-        libraries: Counter[str] = Counter()
-        for row in self._store.rows():
-            categories[row.category] += 1
-            libraries[row.library] += 1
-        return LibraryStats(
-            images=categories.total(),
-            categories=dict(sorted(categories.items())),
-            libraries=dict(sorted(libraries.items())),
-            model=self._store.model(),
-        )
+    def stats(self) -> Facts:
+        """What is indexed, as it is now."""
+        return self.library.facts.current()
 
     def warm_up(self) -> None:
         """Load the model now, so that the first query does not wait for it."""

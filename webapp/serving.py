@@ -15,6 +15,7 @@ from milvus.errors import CollectionMissing, StoreError
 from webapp.api import build_api
 from webapp.auth import BasicAuth
 from webapp.errors import CannotListen
+from webapp.indexing import Indexing
 from webapp.media import Thumbnails
 from webapp.search import SearchService
 
@@ -46,6 +47,7 @@ def serve(
     thumbnails: Thumbnails,
     listener: socket.socket,
     settings: ServerSettings,
+    indexing: Indexing,
     *,
     index_type: str,
     metric_type: str,
@@ -62,6 +64,7 @@ def serve(
     app = build_api(
         service,
         thumbnails,
+        indexing,
         index_type=index_type,
         metric_type=metric_type,
         default_top_k=top_k,
@@ -82,6 +85,7 @@ def serve(
             uvicorn.Server(config).run(sockets=[listener])
     finally:
         ended.set()
+        indexing.close()  # once more: a second Ctrl+C leaves out the routes' own end
     return warming.is_alive()
 
 

@@ -33,8 +33,7 @@ async def read_query(request: Request, max_bytes: int) -> Upload:
     if kind == FORM:
         return await _read_form(await _bounded(request, max_bytes), max_bytes)
     if kind in (JSON, ""):
-        content = b"".join([part async for part in _parts(request, max_bytes)])
-        return Upload(query_body(content), [])
+        return Upload(query_body(await read_body(request, max_bytes)), [])
     raise BadQuery(f"a query is sent as {JSON} or {FORM}, not {kind}")
 
 
@@ -72,12 +71,17 @@ def _object(text: str) -> dict[str, Any]:
 
 async def _bounded(request: Request, max_bytes: int) -> Request:
     """The same request with its body in memory."""
-    content = b"".join([part async for part in _parts(request, max_bytes)])
+    content = await read_body(request, max_bytes)
 
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": content, "more_body": False}
 
     return Request(request.scope, receive)
+
+
+async def read_body(request: Request, max_bytes: int) -> bytes:
+    """The whole body. Raises TooLarge."""
+    return b"".join([part async for part in _parts(request, max_bytes)])
 
 
 async def _parts(request: Request, max_bytes: int) -> AsyncIterator[bytes]:

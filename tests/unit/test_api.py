@@ -14,8 +14,10 @@ from PIL import Image
 from embeddings.errors import WeightsNotFound
 from milvus.entities import ImageRow
 from milvus.errors import StoreUnavailable
+from webapp.allowed_folders import AllowedFolders
 from webapp.api import build_api
 from webapp.auth import BasicAuth
+from webapp.indexing import Indexing
 from webapp.loaded import EncoderLoader
 from webapp.media import Thumbnails
 from webapp.query_body import moment_ns
@@ -38,6 +40,7 @@ def app(store: MemoryStore, encoder: FakeEncoder, picture: Path, tmp_path: Path)
     return build_api(
         SearchService(store, lambda record: encoder),
         Thumbnails(tmp_path / "thumbnails", 10_000_000),
+        Indexing(AllowedFolders()),
         index_type="IVF_FLAT",
         metric_type="IP",
         default_top_k=16,

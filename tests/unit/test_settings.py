@@ -1,8 +1,12 @@
+import argparse
+import os
 import tomllib
 from pathlib import Path
 
 import pytest
 
+from configs.commandline import add_settings, settings_from
+from configs.environment import environment_of
 from configs.settings import Settings, fields
 from configs.sources import SettingsError, load_settings
 
@@ -74,6 +78,80 @@ def test_a_bad_file_is_named(tmp_path: Path, text: str, said: str) -> None:
     file.write_text(text)
     with pytest.raises(SettingsError, match=said):
         load_settings(config=file)
+
+
+@pytest.mark.parametrize(
+    ("value", "folders"),
+    [
+        ("/a", ["/a"]),
+        (f"/a{os.pathsep}/b c", ["/a", "/b c"]),
+        ('["/a:x", "/b"]', ["/a:x", "/b"]),
+        ("", []),
+        ("~/a", [f"{Path.home()}/a"]),
+        ("a", [f"{Path.cwd()}/a"]),
+    ],
+)
+def test_several_folders_in_one_variable(
+    value: str, folders: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IMAGE_SEARCH_SERVER__ALLOW_INDEXING", value)
+    assert load_settings().server.allow_indexing == [Path(folder) for folder in folders]
+
+
+def test_several_folders_as_options_and_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text('[server]\nallow_indexing = ["/a", "/b"]\n')
+    assert load_settings(config=file).server.allow_indexing == [Path("/a"), Path("/b")]
+    parser = argparse.ArgumentParser()
+    add_settings(parser, "server")
+    words = ["--config", str(file), "--allow-indexing", "/c:d", "--allow-indexing", "e"]
+    given = settings_from(parser.parse_args(words)).server.allow_indexing
+    assert given == [Path("/c:d"), Path.cwd() / "e"]
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("[broken", "environment variable IMAGE_SEARCH_SERVER__ALLOW_INDEXING: expecting value"),
+        ('["/a", 3]', "environment variable IMAGE_SEARCH_SERVER__ALLOW_INDEXING: input is not"),
+        ('["/a", ""]', "environment variable IMAGE_SEARCH_SERVER__ALLOW_INDEXING: a folder's"),
+    ],
+)
+def test_a_bad_list_is_named(value: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMAGE_SEARCH_SERVER__ALLOW_INDEXING", value)
+    with pytest.raises(SettingsError) as error:
+        load_settings()
+    assert str(error.value).startswith(said)
+
+
+def test_settings_for_another_program_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text('[milvus]\ntoken = "root:secret"\n[indexing]\nkeep_missing = true\n')
+    monkeypatch.setenv("IMAGE_SEARCH_CONFIG", str(file))
+    monkeypatch.setenv("image_search_model__name", "RN50")
+    monkeypatch.setenv("IMAGE_SEARCH_SERVER__AUTH", "me:secret")
+    monkeypatch.setenv("OTHER", "kept")
+    settings = load_settings({"milvus.timeout": "3", "data_dir": str(tmp_path)})
+    environment = environment_of(settings, "model", "milvus", "indexing")
+    ours = {k: v for k, v in environment.items() if k.upper().startswith("IMAGE_SEARCH_")}
+    assert set(ours) == {
+        "IMAGE_SEARCH_DATA_DIR",
+        "IMAGE_SEARCH_MODEL__NAME",
+        "IMAGE_SEARCH_MILVUS__TOKEN",
+        "IMAGE_SEARCH_MILVUS__TIMEOUT",
+        "IMAGE_SEARCH_INDEXING__KEEP_MISSING",
+    }
+    assert environment["OTHER"] == "kept"
+    for name in list(os.environ):
+        if name.upper().startswith("IMAGE_SEARCH_"):
+            monkeypatch.delenv(name)
+    for name, value in ours.items():
+        monkeypatch.setenv(name, value)
+    again = load_settings()
+    for group in ("model", "milvus", "indexing", "data_dir"):
+        assert getattr(again, group) == getattr(settings, group)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import { ask } from "./server.js";
 import { t } from "./words.js";
 
 const LOOK_MS = 700;
+const paths = ({ folders }) => folders.map(({ path }) => path);
 let watching = 0;
 
 /** Show the panel in a section, or nothing where indexing is not allowed. */
@@ -13,7 +14,7 @@ export async function drawIndexing(section, onDone) {
   let offered;
   let state;
   try {
-    offered = (await ask("api/index/folders")).folders;
+    offered = paths(await ask("api/index/folders"));
     state = await ask("api/index");
   } catch {
     section.hidden = true;
@@ -32,8 +33,8 @@ export async function drawIndexing(section, onDone) {
 
   const offer = async () => {
     const below = folder.value.replace(/[\\/]+$/, "");
-    const found = await ask(`api/index/folders?below=${encodeURIComponent(below)}`).catch(() => ({ folders: offered }));
-    list.replaceChildren(...[...new Set([...offered, ...found.folders])].map((path) => element("option", { value: path })));
+    const found = await ask(`api/index/folders?below=${encodeURIComponent(below)}`).then(paths, () => []);
+    list.replaceChildren(...[...new Set([...offered, ...found])].map((path) => element("option", { value: path })));
   };
   offer();
   folder.addEventListener("change", offer);
@@ -82,6 +83,7 @@ function summary({ state, report }) {
   const did = ["added", "updated", "moved", "removed", "unchanged"]
     .filter((what) => report[what])
     .map((what) => t(`run.${what}`, { count: report[what] }));
-  if (report.skipped.length) did.push(t("run.skipped", { count: report.skipped.length }));
+  const skipped = report.skipped_count ?? report.skipped?.length;
+  if (skipped) did.push(t("run.skipped", { count: skipped }));
   return [t(`indexing.${state}`), ...did].join(" · ");
 }

@@ -12,6 +12,7 @@ import { bytes } from "./viewer.js";
 import { current, has, locale, onLanguage, t } from "./words.js";
 
 const BARS = 15;
+const STALE_MS = 3000;
 
 let drawn = null; // the facts that are shown
 let actions = {};
@@ -29,6 +30,8 @@ export async function showLibrary() {
   try {
     const facts = await ask("api/library");
     if (JSON.stringify(facts) !== JSON.stringify(drawn)) draw(facts);
+    // Newer counts are being read; what there is can be shown meanwhile.
+    if (facts.stale) setTimeout(() => !view.hidden && showLibrary(), STALE_MS);
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
     drawn = null;
@@ -123,7 +126,7 @@ function lastRun(run) {
   const line = t(run.interrupted ? "run.stopped" : "run.finished", { when, seconds: Number(run.seconds.toFixed(1)) });
   const parts = [element("p", {}, [line, ...did].join(" · "))];
   if (run.skipped_count) {
-    const items = run.skipped.map(([path, reason]) => element("li", {}, element("span", { class: "path" }, path), ` ${reason}`));
+    const items = run.skipped.map(({ path, reason }) => element("li", {}, element("span", { class: "path" }, path), ` ${reason}`));
     const left = run.skipped_count - run.skipped.length;
     if (left > 0) items.push(element("li", {}, t("run.more_skipped", { count: left })));
     parts.push(
