@@ -226,7 +226,10 @@ def test_a_store_that_is_away_is_503(start: Start) -> None:
 
     client = start(environment=away)
     answer = client.post("/api/index", json={"folder": "2026"})
-    assert (answer.status_code, answer.json()) == (503, {"error": "no answer from Milvus"})
+    assert (answer.status_code, answer.json()) == (
+        503,
+        {"error": "no answer from Milvus", "kind": "store_away"},
+    )
     assert client.get("/api/index").json()["state"] == "idle"
 
 
@@ -259,7 +262,7 @@ def test_refusals(start: Start, photos: Path, tmp_path: Path) -> None:
     assert len(messages) == 1
     for folder in ("note.txt", "no such", "a\0b"):
         answer = client.post("/api/index", json={"folder": folder})
-        assert (answer.status_code, list(answer.json())) == (400, ["error"])
+        assert (answer.status_code, list(answer.json())) == (400, ["error", "kind"])
     assert client.get("/api/index").json()["state"] == "idle"
 
 
@@ -278,7 +281,7 @@ def test_refusals(start: Start, photos: Path, tmp_path: Path) -> None:
 def test_bodies_that_are_refused(start: Start, content: bytes, kind: str, status: int) -> None:
     client = start()
     answer = client.post("/api/index", content=content, headers={"content-type": kind})
-    assert (answer.status_code, list(answer.json())) == (status, ["error"])
+    assert (answer.status_code, list(answer.json())) == (status, ["error", "kind"])
     assert client.get("/api/index").json()["state"] == "idle"
 
 
@@ -305,4 +308,4 @@ def test_the_servers_end_stops_it(start: Start) -> None:
         when(client, lambda state: bool(state["done"]))
     assert client.get("/api/index").json()["state"] == "stopped"
     answer = client.post("/api/index", json={"folder": "2026"})
-    assert (answer.status_code, answer.json()) == (409, {"error": "the server is ending"})
+    assert (answer.status_code, answer.json()["error"]) == (409, "the server is ending")

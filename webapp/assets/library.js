@@ -58,7 +58,13 @@ function draw(facts) {
   const montages = element("section", { id: "montages" });
   const map = element("section", { id: "map" });
   const indexing = element("section", { id: "indexing" });
-  $("#library-view").replaceChildren(summary(facts), chart(facts), libraries(facts), indexing, montages, map);
+  $("#library-view").replaceChildren(
+    summary(facts),
+    chart(facts),
+    element("div", {}, libraries(facts), indexing),
+    montages,
+    map,
+  );
   drawMontages(montages, facts.categories, actions);
   drawMap(map, facts.categories, actions);
   drawIndexing(indexing, indexed);
@@ -70,7 +76,7 @@ function summary(facts) {
     ["library.pictures", facts.images.toLocaleString(locale())],
     ["library.size", bytes(facts.bytes)],
     ["library.categories", facts.categories.length.toLocaleString(locale())],
-    ["library.dates", facts.oldest ? `${day(facts.oldest)} – ${day(facts.newest)}` : ""],
+    ["library.dates", facts.oldest ? [...new Set([day(facts.oldest), day(facts.newest)])].join(" – ") : ""],
     ["library.model", `${facts.model.name} · ${facts.model.dim}`],
     ["library.index", `${facts.index_type} · ${facts.metric_type}`],
   ];

@@ -1,0 +1,159 @@
+"""What the page says when there is something the matter."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from page_driver import Visitor
+from playwright.sync_api import expect
+from support import BIN, run
+
+HINT = "index-folder /path/to/your/photos"
+SLOW = """
+import time
+import embeddings.load
+load = embeddings.load.load_encoder
+def slowly(*args, **kwargs):
+    time.sleep(8)
+    return load(*args, **kwargs)
+embeddings.load.load_encoder = slowly
+"""
+
+
+def test_an_empty_store_says_how_to_index_and_finds_what_comes(
+    visitor: Visitor, library: Path, tmp_path: Path, serve: Callable[..., str]
+) -> None:
+    visitor.address = serve(tmp_path / "data")
+    visitor.come()
+    expect(visitor.page.get_by_text("Nothing is indexed yet")).to_be_visible()
+    expect(visitor.page.get_by_text(HINT)).to_be_visible()
+    visitor.search("lemon")
+    expect(visitor.page.get_by_text("Nothing is indexed yet")).to_be_visible()
+    assert run("index-folder", library, "--model", "sample", data=tmp_path / "data").code == 0
+    visitor.expect_cards()  # without a reload
+
+
+def test_a_store_that_is_away_is_told_and_tried_again(
+    visitor: Visitor, tmp_path: Path, serve: Callable[..., str]
+) -> None:
+    visitor.address = serve(tmp_path / "data", "--milvus-uri", "http://127.0.0.1:9")
+    visitor.come()
+    expect(visitor.page.get_by_text("The store is not there")).to_be_visible()
+    expect(visitor.page.get_by_text("No answer from Milvus at")).to_be_visible()
+    visitor.search("lemon")
+    with (
+        visitor.page.expect_response("**/api/search"),
+        visitor.page.expect_request("**/api/search"),
+    ):
+        expect(visitor.page.get_by_role("button", name="Try again")).to_be_visible()
+
+
+def test_a_server_that_went_is_told_and_found_again(
+    visitor: Visitor, indexed: Path, tmp_path: Path
+) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+
+    def start() -> "subprocess.Popen[str]":
+        server = subprocess.Popen(
+            [BIN / "image-search", "serve", "--port", str(port)],
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "IMAGE_SEARCH_DATA_DIR": str(indexed)},
+        )
+        assert server.stderr is not None
+        assert any("serving on" in line for line in server.stderr)
+        return server
+
+    with start() as server:
+        visitor.address = f"http://127.0.0.1:{port}"
+        visitor.come("/?q=lemon")
+        visitor.expect_cards()
+        server.send_signal(signal.SIGTERM)
+        server.wait(30)
+    visitor.search("banana")
+    expect(visitor.page.get_by_text("The server does not answer")).to_be_visible()
+    with start() as server:
+        visitor.expect_cards()
+        assert visitor.categories().count("banana") >= 14
+        server.send_signal(signal.SIGTERM)
+
+
+def test_the_page_is_there_before_the_model(
+    visitor: Visitor, indexed: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text("")
+    server = subprocess.Popen(
+        [
+            BIN / "python",
+            "-c",
+            f"{SLOW}\nfrom webapp.cli import main\nmain(['serve', '--port', '0'])",
+        ],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "IMAGE_SEARCH_DATA_DIR": str(indexed)},
+    )
+    with server:
+        assert server.stderr is not None
+        line = next(line for line in server.stderr if "serving on" in line)
+        found = re.search(r"http://\S+", line)
+        assert found is not None
+        began = time.monotonic()
+        visitor.address = found[0]
+        visitor.come()
+        banner = visitor.page.locator("#banner")
+        expect(banner).to_have_text(re.compile("The model is being loaded. You can type already"))
+        assert time.monotonic() - began < 8, "the page came no earlier than the model"
+        visitor.search("a photo of a lemon")
+        visitor.expect_cards()
+        expect(banner).to_be_hidden()
+        server.send_signal(signal.SIGTERM)
+
+
+def test_weights_that_went_are_told(
+    visitor: Visitor, library: Path, tmp_path: Path, serve: Callable[..., str]
+) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    import embeddings.sample
+
+    folder = Path(embeddings.sample.__file__).parent
+    weights = tmp_path / "mine.safetensors"
+    found = next(folder.glob("*.safetensors"))
+    save_file(load_file(found), weights)
+    few = tmp_path / "few"
+    (few / "lemon").mkdir(parents=True)
+    picture = sorted((library / "lemon").iterdir())[0]
+    (few / "lemon" / picture.name).write_bytes(picture.read_bytes())
+    data = tmp_path / "data"
+    ran = run("index-folder", few, "--model", "sample", "--pretrained", weights, data=data)
+    if ran.code != 0:
+        pytest.fail(ran.err)
+    weights.unlink()
+    visitor.address = serve(data)
+    visitor.come()
+    visitor.search("lemon")
+    expect(visitor.page.get_by_text("The model is not there")).to_be_visible()
+
+
+def test_a_busy_server_is_waited_for(visitor: Visitor) -> None:
+    answers = iter([429, 503])
+
+    def refuse(route) -> None:  # type: ignore[no-untyped-def]
+        status = next(answers, None)
+        if status is None:
+            route.continue_()
+        else:
+            route.fulfill(status=status, json={"error": "too many searches just now"})
+
+    visitor.page.route("**/api/search", refuse)
+    visitor.come("/?q=lemon")
+    expect(visitor.page.get_by_text("Many are searching just now")).to_be_visible()
+    visitor.expect_cards()
