@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,14 +15,22 @@ from playwright.sync_api import expect
 from support import BIN, run
 
 HINT = "index-folder /path/to/your/photos"
-SLOW = """
+SLOW_S = 10
+SLOW = f"""
 import time
 import embeddings.load
 load = embeddings.load.load_encoder
 def slowly(*args, **kwargs):
-    time.sleep(8)
+    time.sleep({SLOW_S})
     return load(*args, **kwargs)
 embeddings.load.load_encoder = slowly
+"""
+GONE = """
+import embeddings.load
+from embeddings.errors import WeightsNotFound
+def gone(*args, **kwargs):
+    raise WeightsNotFound("no weights of sample; put them back")
+embeddings.load.load_encoder = gone
 """
 
 
@@ -86,61 +94,52 @@ def test_a_server_that_went_is_told_and_found_again(
         server.send_signal(signal.SIGTERM)
 
 
-def test_the_page_is_there_before_the_model(
-    visitor: Visitor, indexed: Path, tmp_path: Path
-) -> None:
-    (tmp_path / "sitecustomize.py").write_text("")
-    server = subprocess.Popen(
-        [
-            BIN / "python",
-            "-c",
-            f"{SLOW}\nfrom webapp.cli import main\nmain(['serve', '--port', '0'])",
-        ],
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "IMAGE_SEARCH_DATA_DIR": str(indexed)},
-    )
-    with server:
+@pytest.fixture
+def serve_with(indexed: Path) -> Iterator[Callable[[str], str]]:
+    """Start the page's command after some lines of Python; its address."""
+    servers: list[subprocess.Popen[str]] = []
+
+    def start(lines: str) -> str:
+        program = f"{lines}\nfrom webapp.cli import main\nmain(['serve', '--port', '0'])"
+        server = subprocess.Popen(
+            [BIN / "python", "-c", program],
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "IMAGE_SEARCH_DATA_DIR": str(indexed)},
+        )
+        servers.append(server)
         assert server.stderr is not None
         line = next(line for line in server.stderr if "serving on" in line)
         found = re.search(r"http://\S+", line)
         assert found is not None
-        began = time.monotonic()
-        visitor.address = found[0]
-        visitor.come()
-        banner = visitor.page.locator("#banner")
-        expect(banner).to_have_text(re.compile("The model is being loaded. You can type already"))
-        assert time.monotonic() - began < 8, "the page came no earlier than the model"
-        visitor.search("a photo of a lemon")
-        visitor.expect_cards()
-        expect(banner).to_be_hidden()
-        server.send_signal(signal.SIGTERM)
+        return found[0]
+
+    yield start
+    for server in servers:
+        with server:
+            server.send_signal(signal.SIGTERM)
 
 
-def test_weights_that_went_are_told(
-    visitor: Visitor, library: Path, tmp_path: Path, serve: Callable[..., str]
+def test_the_page_is_there_before_the_model(
+    visitor: Visitor, serve_with: Callable[[str], str]
 ) -> None:
-    from safetensors.numpy import load_file, save_file
+    visitor.address = serve_with(SLOW)
+    began = time.monotonic()
+    visitor.come()
+    banner = visitor.page.locator("#banner")
+    expect(banner).to_have_text(re.compile("The model is being loaded. You can type already"))
+    assert time.monotonic() - began < SLOW_S, "the page came no earlier than the model"
+    visitor.search("a photo of a lemon")
+    visitor.expect_cards()
+    expect(banner).to_be_hidden()
 
-    import embeddings.sample
 
-    folder = Path(embeddings.sample.__file__).parent
-    weights = tmp_path / "mine.safetensors"
-    found = next(folder.glob("*.safetensors"))
-    save_file(load_file(found), weights)
-    few = tmp_path / "few"
-    (few / "lemon").mkdir(parents=True)
-    picture = sorted((library / "lemon").iterdir())[0]
-    (few / "lemon" / picture.name).write_bytes(picture.read_bytes())
-    data = tmp_path / "data"
-    ran = run("index-folder", few, "--model", "sample", "--pretrained", weights, data=data)
-    if ran.code != 0:
-        pytest.fail(ran.err)
-    weights.unlink()
-    visitor.address = serve(data)
+def test_weights_that_went_are_told(visitor: Visitor, serve_with: Callable[[str], str]) -> None:
+    visitor.address = serve_with(GONE)
     visitor.come()
     visitor.search("lemon")
     expect(visitor.page.get_by_text("The model is not there")).to_be_visible()
+    expect(visitor.page.get_by_text("No weights of sample; put them back.")).to_be_visible()
 
 
 def test_a_busy_server_is_waited_for(visitor: Visitor) -> None:

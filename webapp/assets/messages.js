@@ -3,6 +3,9 @@
 import { $, element } from "./dom.js";
 import { current, has, onLanguage, t } from "./words.js";
 
+// Where the server's own sentence, which is English, says more than the page's.
+const TELLING = ["bad_query", "no_model", "store_error", "store_away", "failed", "image_gone"];
+
 let shown = null;
 
 /** Show a state; `actions` are {key, run} buttons, `detail` is the server's own sentence. */
@@ -20,9 +23,10 @@ onLanguage(() => shown?.());
 
 function draw(kind, { detail, commands, actions, values }) {
   const known = has(`state.${kind}.title`) ? kind : "failed";
-  // The server's sentences are English; they say more than the page's own, where that can be read.
   const own = has(`state.${known}.text`) ? t(`state.${known}.text`, values) : "";
-  const texts = current() === "en" && detail ? [sentence(detail)] : [own, sentence(detail)];
+  const server = sentence(detail);
+  const telling = TELLING.includes(kind) || !has(`state.${kind}.text`);
+  const texts = current() === "en" && server ? [server] : [own, telling ? server : ""];
   const box = $("#message");
   box.dataset.kind = kind;
   box.replaceChildren(
