@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from html import escape
 from pathlib import PurePath
 from typing import Any
+from urllib.parse import quote
 
 from embeddings.errors import EncoderError
 from milvus.entities import printable
@@ -19,7 +20,13 @@ NO_CATEGORY = "no category"
 
 def thumbnail_url(hit: Hit) -> str:
     """Where a hit's thumbnail is served, relative to the page."""
-    return f"media/{hit.id}/thumbnail"
+    version = thumbnail_version(hit.content_hash)
+    return f"media/{hit.id}/thumbnail" + (f"?v={version}" if version else "")
+
+
+def thumbnail_version(content_hash: str) -> str:
+    """Tells a picture's thumbnail from those of what was at its place before, in addresses."""
+    return quote(content_hash[:16], safe="")
 
 
 def image_url(hit: Hit) -> str:

@@ -294,5 +294,6 @@ def _hit(group: Group) -> Hit:
         size=row.size,
         mtime_ns=row.mtime_ns,
         label=str(row.extras.get("label", "")),
+        content_hash=row.content_hash,
         copies=tuple(copy.row.path for copy in group.copies),
     )
