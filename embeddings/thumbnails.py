@@ -23,8 +23,8 @@ MAX_BYTES = 30_000
 # Sides and qualities that are tried until one is small enough. Nearly all photos are with the
 # first; noise is with the last.
 ATTEMPTS = ((SIDE, 75), (SIDE, 50), (SIDE, 25), (SIDE // 2, 50))
-# WebP's fastest: a third of the default's time, for files that are a quarter larger at the same
-# signal-to-noise ratio.
+# WebP's fastest: three tenths of the default's time, for files that are three tenths larger at the
+# same signal-to-noise ratio.
 METHOD = 0
 
 # What a program that was killed was writing this long ago, nobody is writing any more.
