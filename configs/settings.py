@@ -130,6 +130,11 @@ class IndexingSettings(_Group):
         description="keep pictures searchable whose file is gone",
         json_schema_extra=_option("--keep-missing"),
     )
+    thumbnails: bool = Field(
+        True,
+        description="make the page's thumbnails while indexing; without, as the page shows them",
+        json_schema_extra=_option("--thumbnails"),
+    )
     max_pixels: int = Field(
         200_000_000, ge=1, description="pictures with more pixels than this are skipped"
     )

@@ -128,16 +128,25 @@ def open_image(
         raise ImageError(f"damaged picture: {name}{error}") from error
 
 
+def open_for(data: bytes, transform: ImageTransform, max_pixels: int) -> OpenedImage:
+    """A file's picture, decoded as large as the model's square asks for. Raises ImageError."""
+    return open_image(data, max_pixels=max_pixels, at_least=DETAIL * min(transform.size))
+
+
+def squared(opened: OpenedImage, transform: ImageTransform) -> OpenedImage:
+    """A picture that ``open_for`` decoded as the model looks at it. Raises ImageError."""
+    try:
+        return replace(opened, image=transform(opened.image))
+    except (ValueError, MemoryError) as error:  # so thin that its scaled side has no pixel left
+        raise ImageError(f"cannot be scaled: {error}") from error
+
+
 def open_square(data: bytes, transform: ImageTransform, max_pixels: int) -> OpenedImage:
     """A file's picture as the model looks at it, with the size of the whole.
 
     Raises ImageError with the reason.
     """
-    opened = open_image(data, max_pixels=max_pixels, at_least=DETAIL * min(transform.size))
-    try:
-        return replace(opened, image=transform(opened.image))
-    except (ValueError, MemoryError) as error:  # so thin that its scaled side has no pixel left
-        raise ImageError(f"cannot be scaled: {error}") from error
+    return squared(open_for(data, transform, max_pixels), transform)
 
 
 @functools.cache

@@ -200,10 +200,13 @@ def _index_each(
     progress_json: bool,
 ) -> Outcome:
     """Index one library after another; an empty one is told and does not stop the others."""
+    from embeddings.leftovers import Leftovers
+    from embeddings.thumbnails import ThumbnailFolder
     from indexer.errors import NothingFound
     from indexer.pipeline import PipelineOptions, index_library
     from indexer.progress import JsonProgress, Progress
     from indexer.snapshot import Snapshots
+    from indexer.thumbnailing import Thumbnailing
 
     options = PipelineOptions(
         write_batch=settings.indexing.write_batch,
@@ -212,17 +215,25 @@ def _index_each(
         keep_missing=settings.indexing.keep_missing,
     )
     snapshots = Snapshots(settings.snapshots_dir, f"{store.address} {store.name}")
+    folder = ThumbnailFolder(settings.thumbnails_dir)
+    thumbnails = Thumbnailing(
+        folder,
+        Leftovers(folder, f"{store.address} {store.name}"),
+        makes=settings.indexing.thumbnails,
+        max_pixels=settings.indexing.max_pixels,
+    )
     outcome = Outcome({})
     for source in sources:
         try:
             shown = JsonProgress if progress_json else Progress
             with shown(source.library, source.count()) as progress:
-                report = index_library(source, store, load, options, progress, snapshots)
+                report = index_library(
+                    source, store, load, options, progress, snapshots, thumbnails
+                )
         except NothingFound as error:
             outcome.empty.append(str(error))
             _say(f"{PROGRAM}: {error}")
             continue
-        report.model_id = store.model().model_id
         outcome.reports[source.library] = report
         if report.interrupted:
             break

@@ -4,6 +4,7 @@ Decoding runs ahead of the encoder by a bounded number of pictures, and writing 
 bounded number of batches, so that memory stays flat however large the library is.
 """
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -18,17 +19,24 @@ from indexer.prepare import Prepared, Unreadable, prepare
 from indexer.report import IndexReport
 from indexer.snapshot import Snapshots
 from indexer.source import FoundFile, Skipped, Source
-from indexer.sync import Change, LibraryState, Origin, known_of, origin_of
+from indexer.sync import (
+    Change,
+    LibraryState,
+    Origin,
+    known_of,
+    origin_of,
+    stored_rows,
+    stored_token,
+)
+from indexer.thumbnailing import Thumbnailing
 from indexer.writer import BatchWriter
 from milvus.entities import Embedding, ImageRow
-from milvus.errors import CollectionMissing
+from milvus.errors import CollectionMissing, StoreError
 from milvus.store import ImageStore
 
 # Pictures that may wait decoded for the encoder: two of a GPU's batches, a few hundred
 # kilobytes each.
 DECODED_AHEAD = 256
-# Rows with their extras that are read from the store in one step.
-ROWS_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
@@ -50,22 +58,20 @@ def index_library(
     options: PipelineOptions,
     on_progress: Callable[[IndexReport], None] = lambda report: None,
     snapshots: Snapshots | None = None,
+    thumbnails: Thumbnailing | None = None,
 ) -> IndexReport:
     """Make the store hold exactly the pictures of a library, and tell what was done.
 
     ``load_encoder`` is called when the first picture must be encoded, and must have prepared the
     collection. ``on_progress`` gets the report as it grows. ``snapshots`` makes a run over an
-    unchanged library quick. Ctrl+C ends the run after the batch at hand; the report then says so.
+    unchanged library quick; ``thumbnails`` makes and deletes those of its pictures. Ctrl+C ends
+    the run after the batch at hand; the report then says so. The store keeps the report, too.
 
     Raises NothingFound (and removes nothing), StoreError or EncoderError. Files that cannot be
     read raise nothing; they are in ``report.skipped``.
     """
-    start = time.monotonic()
-    run = _Run(source, store, load_encoder, options, on_progress, snapshots)
-    try:
-        run.work()
-    finally:
-        run.report.seconds = time.monotonic() - start
+    run = _Run(source, store, load_encoder, options, on_progress, snapshots, thumbnails)
+    run.work()
     return run.report
 
 
@@ -80,7 +86,9 @@ class _Run:
         options: PipelineOptions,
         on_progress: Callable[[IndexReport], None],
         snapshots: Snapshots | None,
+        thumbnails: Thumbnailing | None,
     ) -> None:
+        self._start = time.monotonic()
         self.report = IndexReport()
         self._source = source
         self._store = store
@@ -89,12 +97,25 @@ class _Run:
         self._on_progress = on_progress
         self._library = source.library
         self._snapshots = snapshots
-        known = snapshots.load(self._library, _token(store, self._library)) if snapshots else None
-        self._state = LibraryState(self._library, known, lambda: _stored_rows(store, source))
+        self._thumbnails = thumbnails
+        known = snapshots.load(self._library, stored_token(store, source)) if snapshots else None
+        self._state = LibraryState(self._library, known, lambda: stored_rows(store, source))
         self._marked = False
         self._overwritten: dict[int, Origin] = {}
 
     def work(self) -> None:
+        try:
+            self._make_equal()
+        except (NothingFound, StoreError):
+            raise
+        except Exception:
+            self.report.interrupted = True
+            self._conclude(None)
+            raise
+
+    def _make_equal(self) -> None:
+        if self._thumbnails:
+            self._thumbnails.begin()
         with BatchWriter(self._store, self._options.write_batch) as self._writer:
             try:
                 self._index()
@@ -105,8 +126,9 @@ class _Run:
             raise NothingFound(f"{self._source.nothing}; nothing was changed")
         if self._marked:
             self._store.flush()
-        if not self.report.interrupted:
-            self._take_snapshot()
+        if self._thumbnails and not self.report.interrupted:
+            self._thumbnails.settle(self._store)
+        self._conclude(None if self.report.interrupted else self._snapshot())
 
     def _index(self) -> None:
         """Chain the steps; all but the reading of folders and the counting run in threads."""
@@ -129,7 +151,8 @@ class _Run:
             return may_be_known and self._state.knows((content_hash, file.mark.mix))
 
         transform = self._load_encoder().image_transform
-        return prepare(file, transform, is_known, self._options.max_pixels)
+        on_decoded = self._thumbnails.make if self._thumbnails else None
+        return prepare(file, transform, is_known, self._options.max_pixels, on_decoded)
 
     def _encode(self, batch: list[Prepared]) -> tuple[list[Prepared], Embeddings]:
         encoder = self._load_encoder()
@@ -203,10 +226,12 @@ class _Run:
 
     def _write(self, rows: list[ImageRow], embeddings: list[Embedding]) -> None:
         self._mark()
+        stored = self._state.rows()
+        over = [row for row in rows if row.m_id in stored]
+        self._loses(stored[r.m_id] for r in over if stored[r.m_id].content_hash != r.content_hash)
         self._writer.put(rows, embeddings)
         self._state.known.update({row.m_id: known_of(row) for row in rows})
-        stored = self._state.rows()
-        self._overwritten.update({r.m_id: origin_of(r) for r in rows if r.m_id in stored})
+        self._overwritten.update({row.m_id: origin_of(row) for row in over})
 
     def _mark(self) -> None:
         """Before the first change: what a snapshot says of this library is no longer so."""
@@ -241,15 +266,32 @@ class _Run:
             gone = [key for key in gone if key in moved]
         if gone:
             self._mark()
+            self._loses(self._state.rows()[key] for key in gone)
             self._store.delete(gone)
         for key in gone:
             self._state.known.pop(key, None)
         self.report.removed = len(set(gone) - moved)
 
-    def _take_snapshot(self) -> None:
+    def _loses(self, rows: Iterable[ImageRow]) -> None:
+        """Told before the store loses these rows."""
+        if self._thumbnails:
+            self._thumbnails.gone(row.content_hash for row in rows)
+
+    def _snapshot(self) -> str | None:
+        """The token of a new snapshot, where one is due."""
         if self._snapshots and (self._marked or not self._state.came_from_snapshot):
-            token = self._snapshots.save(self._library, self._state.known)
-            self._store.set_token(self._library, token)
+            return self._snapshots.save(self._library, self._state.known)
+        return None
+
+    def _conclude(self, token: str | None) -> None:
+        """The last thing: one write for what was done and the snapshot's token."""
+        self.report.seconds = time.monotonic() - self._start
+        if self._thumbnails and self._thumbnails.problem:
+            self.report.problems.append(self._thumbnails.problem)
+        # A run that was cut short is noted if that can be; how it ended is what people are told.
+        with contextlib.suppress(StoreError if self.report.interrupted else CollectionMissing):
+            self.report.model_id = self._store.model().model_id
+            self._store.note_run(self._library, self.report.as_last_run(), token)
 
     def _skip(self, skipped: Skipped) -> None:
         self.report.skipped.append(skipped)
@@ -258,24 +300,3 @@ class _Run:
     def _count(self, change: Change) -> None:
         setattr(self.report, change, getattr(self.report, change) + 1)
         self._on_progress(self.report)
-
-
-def _stored_rows(store: ImageStore, source: Source) -> Iterator[ImageRow]:
-    """A library's rows; where marks are among them, with their extras."""
-    try:
-        rows = store.rows(source.library)
-        if not source.is_marked:
-            yield from rows
-            return
-        keys = [row.m_id for row in rows]
-    except CollectionMissing:
-        return
-    for start in range(0, len(keys), ROWS_AT_ONCE):
-        yield from store.get(keys[start : start + ROWS_AT_ONCE])
-
-
-def _token(store: ImageStore, library: str) -> str | None:
-    try:
-        return store.token(library)
-    except CollectionMissing:
-        return None

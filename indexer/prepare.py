@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from embeddings.errors import ImageError
-from embeddings.images import ImageTransform, open_square
+from embeddings.images import ImageTransform, OpenedImage, open_for, squared
 from indexer.source import FoundFile
 
 
@@ -42,8 +42,13 @@ def prepare(
     transform: ImageTransform,
     is_known: Callable[[str], bool],
     max_pixels: int,
+    on_decoded: Callable[[str, bytes, OpenedImage], None] | None = None,
 ) -> Prepared | Unreadable:
-    """Read a file once; decode it unless ``is_known`` says that its hash has an embedding."""
+    """Read a file once; decode it unless ``is_known`` says that its hash has an embedding.
+
+    ``on_decoded`` gets the content's hash, the file's bytes and the picture, decoded as large as
+    the model asks for.
+    """
     try:
         data = Path(file.path).read_bytes()
     except FileNotFoundError:
@@ -56,7 +61,10 @@ def prepare(
     if is_known(content_hash):
         return Prepared(file, content_hash, None)
     try:
-        opened = open_square(data, transform, max_pixels)
+        opened = open_for(data, transform, max_pixels)
+        square = squared(opened, transform)
     except ImageError as error:
         return Unreadable(file, str(error), is_damaged=True)
-    return Prepared(file, content_hash, opened.image, opened.width, opened.height)
+    if on_decoded is not None:
+        on_decoded(content_hash, data, opened)
+    return Prepared(file, content_hash, square.image, square.width, square.height)

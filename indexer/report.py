@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from indexer.source import Skipped
 from milvus.entities import printable
+from milvus.runs import LastRun, first_skipped
 
 # More than these would scroll the summary off the screen; --json has them all.
 SKIPPED_SHOWN = 20
@@ -27,6 +29,8 @@ class IndexReport:
     """Pictures that went through the model; others kept or shared an embedding."""
     model_id: str = ""
     interrupted: bool = False
+    problems: list[str] = field(default_factory=list)
+    """What went wrong beside the files, a line each; nothing of the index is missing for it."""
 
     @property
     def done(self) -> int:
@@ -53,6 +57,23 @@ class IndexReport:
             "interrupted": self.interrupted,
         }
 
+    def as_last_run(self) -> LastRun:
+        """What the store keeps of a run that ends now."""
+        return LastRun(
+            finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            seconds=round(self.seconds, 3),
+            found=self.found,
+            added=self.added,
+            updated=self.updated,
+            moved=self.moved,
+            removed=self.removed,
+            unchanged=self.unchanged,
+            skipped_count=len(self.skipped),
+            skipped=first_skipped((skipped.path, skipped.reason) for skipped in self.skipped),
+            interrupted=self.interrupted,
+            model_id=self.model_id,
+        )
+
     def as_text(self) -> str:
         """The summary for people: one line, and one more for each file that was skipped."""
         counts = [
@@ -78,6 +99,7 @@ class IndexReport:
         ]
         if len(self.skipped) > SKIPPED_SHOWN:
             lines.append(f"  … and {len(self.skipped) - SKIPPED_SHOWN} more; --json names all")
+        lines += [f"  {problem}" for problem in self.problems]
         if self.interrupted:
             lines.append("  run the same command again to complete it")
         return "\n".join(lines)
@@ -90,6 +112,7 @@ def total(reports: Sequence[IndexReport]) -> IndexReport:
         for name in ("found", "added", "updated", "moved", "removed", "unchanged", "encoded"):
             setattr(whole, name, getattr(whole, name) + getattr(report, name))
         whole.skipped += report.skipped
+        whole.problems += [line for line in report.problems if line not in whole.problems]
         whole.seconds += report.seconds
         whole.model_id = report.model_id or whole.model_id
         whole.interrupted |= report.interrupted

@@ -6,14 +6,19 @@ what is stored under them already keeps its embedding.
 """
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum, auto
 from typing import TypeAlias
 
 from indexer.mark import Mark
 from indexer.snapshot import Known
-from indexer.source import FoundFile, Skipped
+from indexer.source import FoundFile, Skipped, Source
 from milvus.entities import ImageRow, image_id
+from milvus.errors import CollectionMissing
+from milvus.store import ImageStore
+
+# Rows with their extras that are read from the store in one step.
+ROWS_AT_ONCE = 500
 
 
 class Change(StrEnum):
@@ -129,6 +134,28 @@ def known_of(row: ImageRow) -> tuple[int, int, int]:
 def origin_of(row: ImageRow) -> Origin:
     """What a row's embedding follows from."""
     return row.content_hash, Mark.kept_in(row.extras).mix
+
+
+def stored_rows(store: ImageStore, source: Source) -> Iterator[ImageRow]:
+    """A library's rows; where marks are among them, with their extras."""
+    try:
+        rows = store.rows(source.library)
+        if not source.is_marked:
+            yield from rows
+            return
+        keys = [row.m_id for row in rows]
+    except CollectionMissing:
+        return
+    for start in range(0, len(keys), ROWS_AT_ONCE):
+        yield from store.get(keys[start : start + ROWS_AT_ONCE])
+
+
+def stored_token(store: ImageStore, source: Source) -> str | None:
+    """The token that names the state of a library's rows."""
+    try:
+        return store.token(source.library)
+    except CollectionMissing:
+        return None
 
 
 def _stamp(row: ImageRow) -> int:

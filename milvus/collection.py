@@ -1,6 +1,6 @@
 """MilvusCollection: the image store in a Milvus collection."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -9,22 +9,24 @@ from typing import Any
 import numpy as np
 from pymilvus import MilvusClient
 
-from milvus import filters
+from milvus import filters, runs
 from milvus.connection import Connection
 from milvus.entities import Embedding, ImageRow, Match, ModelRecord
 from milvus.errors import CollectionMissing, ModelMismatch, StoreError
 from milvus.filters import EVERYTHING, ImageFilter
 from milvus.index_params import METRIC_TYPE, IndexParams, default_index
-from milvus.last_run import LastRun
 from milvus.lite import without_clustering_warnings
+from milvus.runs import LastRun
 from milvus.schema import (
     EMBEDDING,
     FIXED_FIELDS,
     KEY,
+    RUN_PROPERTIES,
     build_schema,
     from_entity,
     model_properties,
     model_record,
+    run_property,
     to_entity,
     token_property,
 )
@@ -177,6 +179,15 @@ class MilvusCollection:
         for row in self._scan(only.expression(), [*self._whole_row, EMBEDDING]):
             yield from_entity(row[KEY], row), _embedding(row)
 
+    def held_hashes(self, content_hashes: Collection[str]) -> set[str]:
+        """Those of these content hashes that an image of any library has."""
+        # One step at a time a filter is the quicker way; for many steps, to read all hashes once.
+        few = len(content_hashes) <= SCAN_BATCH
+        expression = filters.one_of("content_hash", content_hashes) if few else ""
+        wanted = set(content_hashes)
+        found = self._scan(expression, ["content_hash"]) if wanted else ()
+        return {row["content_hash"] for row in found} & wanted
+
     def count(self) -> int:
         """Number of images; what was deleted a moment ago does not count."""
         answer = self._loaded_call(
@@ -198,15 +209,25 @@ class MilvusCollection:
         """Keep a word for a library among the collection's properties."""
         self._set_properties({token_property(library): token})
 
+    def note_run(self, library: str, run: LastRun, token: str | None = None) -> None:
+        """Keep what the last run over a library did among the collection's properties."""
+        properties = {run_property(library): runs.to_text(library, run)}
+        if token is not None:
+            properties[token_property(library)] = token
+        self._set_properties(properties)
+
     def last_runs(self) -> dict[str, LastRun]:
-        """The last run over each library, as far as one is known."""
-        return {}
+        """What ``note_run`` kept, by library; without those that cannot be read."""
+        kept = self._properties().items()
+        texts = [text for name, text in kept if name.startswith(RUN_PROPERTIES) and text]
+        return dict(noted for text in texts if (noted := runs.from_text(text)))
 
     def drop_library(self, library: str) -> int:
-        """Remove the entries of one library; their number."""
+        """Remove the entries of one library and what is noted of it; their number."""
         keys = [row.m_id for row in self.rows(library)]
+        # Emptied: older servers cannot take a property away.
+        self._set_properties({token_property(library): "", run_property(library): ""})
         if keys:
-            self.set_token(library, "")
             self.delete(keys)
             self.flush()
         return len(keys)

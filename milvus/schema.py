@@ -28,6 +28,7 @@ FIXED_FIELDS = (
 
 # Prefix of the collection's properties that are ours.
 _PROPERTY = "image_search."
+RUN_PROPERTIES = f"{_PROPERTY}run."
 
 
 def build_schema(dim: int) -> CollectionSchema:
@@ -72,7 +73,16 @@ def model_properties(record: ModelRecord) -> dict[str, str]:
 
 def token_property(library: str) -> str:
     """The collection's property that holds a library's token (see ``ImageStore.token``)."""
-    return f"{_PROPERTY}token.{blake2b(library.encode(), digest_size=8).hexdigest()}"
+    return f"{_PROPERTY}token.{_short(library)}"
+
+
+def run_property(library: str) -> str:
+    """The collection's property that holds a library's last run."""
+    return f"{RUN_PROPERTIES}{_short(library)}"
+
+
+def _short(library: str) -> str:
+    return blake2b(library.encode(), digest_size=8).hexdigest()
 
 
 def model_record(properties: Mapping[str, str]) -> ModelRecord | None:

@@ -1,11 +1,11 @@
 """What an image store is, for everything that uses one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Protocol
 
 from milvus.entities import Embedding, ImageRow, Match, ModelRecord
 from milvus.filters import EVERYTHING, ImageFilter
-from milvus.last_run import LastRun
+from milvus.runs import LastRun
 
 
 class ImageStore(Protocol):
@@ -53,6 +53,9 @@ class ImageStore(Protocol):
     def entities(self, only: ImageFilter = EVERYTHING) -> Iterator[tuple[ImageRow, Embedding]]:
         """Images that the filter lets through, whole, in no certain order."""
 
+    def held_hashes(self, content_hashes: Collection[str]) -> set[str]:
+        """Those of these content hashes that an image of any library has."""
+
     def count(self) -> int:
         """Number of images."""
 
@@ -62,5 +65,9 @@ class ImageStore(Protocol):
     def set_token(self, library: str, token: str) -> None:
         """Keep a word with the collection that names the state of a library's rows."""
 
+    def note_run(self, library: str, run: LastRun, token: str | None = None) -> None:
+        """Keep with the collection what the last run over a library did; a token in the same
+        write."""
+
     def last_runs(self) -> dict[str, LastRun]:
-        """The last run over each library, as far as one is known."""
+        """What ``note_run`` kept, by library; without those that cannot be read."""

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """Measure indexing against the plain ways, and against what this machine can do at all.
 
-Prints images a second of four things, from one run on one machine, in turns:
+Prints images a second of five things, from one run on one machine, in turns:
 
-  pipeline    this program: decode in threads, batches, the precision that --precision chose
+  pipeline    this program: decode in threads, batches, the precision that --precision chose;
+              without thumbnails, as the others
+  thumbnails  the same with them, which is its default
   plain       what most tutorials show: open, open_clip's transform, one at a time, float32,
               inserts of 50
   dataloader  open_clip with a torch DataLoader, batches of 32, float32
@@ -16,6 +18,7 @@ Random weights are used, and allowed here only: speed does not depend on them.
 """
 
 import argparse
+import functools
 import itertools
 import os
 import shutil
@@ -36,14 +39,17 @@ from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
 from configs.commandline import quiet_libraries
+from embeddings.leftovers import Leftovers
 from embeddings.models import canonical
 from embeddings.openclip.building import Built
 from embeddings.openclip.encoder import OpenClipEncoder
 from embeddings.openclip.precision import DTYPES, choose_device
+from embeddings.thumbnails import ThumbnailFolder
 from indexer.pipeline import PipelineOptions, index_library
 from indexer.prepare import prepare
 from indexer.scan import Folder, scan
 from indexer.source import FoundFile
+from indexer.thumbnailing import Thumbnailing
 from milvus.collection import MilvusCollection
 from milvus.connection import Connection
 from milvus.entities import ModelRecord, image_id
@@ -117,8 +123,12 @@ class Bench:
             batch_size=self.options.batch_size,
         )
         encoder.encode_images([Image.new("RGB", (9, 9))])  # measures and warms
+        rates["thumbnails"] = []
         for _ in rounds:
-            rates["pipeline"].append(_rate(lambda files: self.pipeline(files, encoder), self.files))
+            for name in ("pipeline", "thumbnails"):
+                makes = name == "thumbnails"
+                run = functools.partial(self.pipeline, encoder=encoder, makes_thumbnails=makes)
+                rates[name].append(_rate(run, self.files))
         peak = matrix_rate(self.device, DTYPES[encoder.precision])
         ceiling = peak / self.operations
         plain = statistics.median(rates["plain"])
@@ -160,17 +170,24 @@ class Bench:
                 entities = [_entity(number * 32 + i, f, rows[i]) for i, f in enumerate(part)]
                 store.insert(entities)
 
-    def pipeline(self, files: Sequence[FoundFile], encoder: OpenClipEncoder) -> None:
+    def pipeline(
+        self, files: Sequence[FoundFile], encoder: OpenClipEncoder, makes_thumbnails: bool
+    ) -> None:
         """This program, on a folder that holds the files under other names."""
         with (
             tempfile.TemporaryDirectory() as folder,
             LiteStore(encoder.model_id, encoder.dim) as store,
         ):
-            root = Path(folder)
+            root = Path(folder) / "library"
+            root.mkdir()
+            kept = ThumbnailFolder(Path(folder) / "thumbnails")
+            thumbnails = Thumbnailing(kept, Leftovers(kept, "bench"), makes=makes_thumbnails)
             for number, file in enumerate(files):
                 (root / f"{number:07}{Path(file.path).suffix}").symlink_to(file.path)
             pipeline = PipelineOptions(decode_threads=self.options.decode_threads)
-            report = index_library(Folder(root), store.collection, lambda: encoder, pipeline)
+            report = index_library(
+                Folder(root), store.collection, lambda: encoder, pipeline, thumbnails=thumbnails
+            )
             assert report.added == len(files), report
 
     def _dim(self) -> int:

@@ -1,6 +1,6 @@
 """Small stand-ins for unit tests: an encoder that knows colours, a store in memory."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,7 +11,7 @@ from embeddings.images import ImageTransform
 from milvus.entities import Embedding, ImageRow, Match, ModelRecord
 from milvus.errors import CollectionMissing, ModelMismatch
 from milvus.filters import EVERYTHING, ImageFilter
-from milvus.last_run import LastRun
+from milvus.runs import LastRun
 
 COLOURS = {"red": (1, 0, 0), "green": (0, 1, 0), "blue": (0, 0, 1)}
 MOST_WORDS = 20
@@ -132,9 +132,25 @@ class MemoryStore:
         self.model()
         return iter([(row, vector) for row, vector in self.held.values() if passes(row, only)])
 
+    def held_hashes(self, content_hashes: Collection[str]) -> set[str]:
+        self.model()
+        return {row.content_hash for row, _ in self.held.values()} & set(content_hashes)
+
     def count(self) -> int:
         self.model()
         return len(self.held)
+
+    def drop_library(self, library: str) -> int:
+        keys = [row.m_id for row in self.rows(library)]
+        self.delete(keys)
+        self.tokens.pop(library, None)
+        self.runs.pop(library, None)
+        return len(keys)
+
+    def drop(self) -> None:
+        self.model()
+        self.held.clear()
+        self.record = None
 
     def token(self, library: str) -> str | None:
         self.model()
@@ -143,5 +159,12 @@ class MemoryStore:
     def set_token(self, library: str, token: str) -> None:
         self.tokens[library] = token
 
+    def note_run(self, library: str, run: LastRun, token: str | None = None) -> None:
+        self.model()
+        self.runs[library] = run
+        if token is not None:
+            self.tokens[library] = token
+
     def last_runs(self) -> dict[str, LastRun]:
-        return self.runs
+        self.model()
+        return dict(self.runs)

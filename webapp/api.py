@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import FileResponse, JSONResponse, Response
 from starlette.requests import ClientDisconnect
 
 from webapp import query
@@ -17,14 +17,15 @@ from webapp.indexing_api import indexing_routes
 from webapp.library_api import library_routes
 from webapp.media import Thumbnails, original
 from webapp.page_data import PageLimits, page_routes
-from webapp.presenters import result_json, stats_json
+from webapp.presenters import result_json, stats_json, thumbnail_version
 from webapp.query_body import SearchParameters, first_reason, schema_of_queries
 from webapp.search import SearchService
 from webapp.uploads import FORM, JSON, read_query
 
-# The name of a thumbnail's content never changes; an original may be indexed anew.
+# The address that a result gives names the content, so that it may be kept; not for ever, since
+# nothing is shown of a picture that is gone. Any other is to be asked about each time.
 THUMBNAIL_CACHE = "private, max-age=86400"
-IMAGE_CACHE = "private, no-cache"
+ASK_AGAIN = "private, no-cache"
 # Pictures are given out as what they are; a browser must not guess that one is a page.
 SAFE_HEADERS = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox"}
 
@@ -111,17 +112,25 @@ def build_api(
     app.include_router(indexing_routes(indexing))
 
     @app.get("/media/{image_id}/thumbnail")
-    def thumbnail(image_id: int) -> FileResponse:
-        """A small WebP of an indexed picture."""
-        path = thumbnails.path(service.image(image_id))
-        headers = {**SAFE_HEADERS, "Cache-Control": THUMBNAIL_CACHE}
-        return FileResponse(path, media_type="image/webp", headers=headers)
+    def thumbnail(image_id: int, request: Request, v: str = "") -> Response:
+        """A small WebP of an indexed picture; ``v`` is its version, as ``thumbnail_url`` has it."""
+        row = service.image(image_id)
+        content = thumbnails.webp(row)
+        version = thumbnail_version(row.content_hash)
+        headers = {
+            **SAFE_HEADERS,
+            "Cache-Control": THUMBNAIL_CACHE if version and v == version else ASK_AGAIN,
+            "ETag": f'"{version}"',
+        }
+        if headers["ETag"] in request.headers.get("If-None-Match", ""):
+            return Response(status_code=304, headers=headers)
+        return Response(content, media_type="image/webp", headers=headers)
 
     @app.get("/media/{image_id}/image")
     def image(image_id: int) -> FileResponse:
         """The original file of an indexed picture."""
         path = original(service.image(image_id))
-        headers = {**SAFE_HEADERS, "Cache-Control": IMAGE_CACHE}
+        headers = {**SAFE_HEADERS, "Cache-Control": ASK_AGAIN}
         return FileResponse(
             path, headers=headers, filename=path.name, content_disposition_type="inline"
         )

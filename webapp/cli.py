@@ -300,12 +300,15 @@ def _stats(settings: Settings, as_json: bool) -> int:
 
 
 def _drop(settings: Settings, library: Path | None, yes: bool) -> int:
+    from embeddings.leftovers import Leftovers
+    from embeddings.thumbnails import ThumbnailFolder
     from milvus.lock import writing
+    from webapp.dropping import drop
 
     store = _store(settings)
     name = str(library.resolve()) if library else None
     count = sum(1 for _ in store.rows(name)) if name else store.count()
-    if name and not count:
+    if name and not count and name not in store.last_runs():
         print(f"{PROGRAM}: nothing of {name} is indexed; image-search stats lists", file=sys.stderr)
         return FAILED
     if not yes:
@@ -322,12 +325,13 @@ def _drop(settings: Settings, library: Path | None, yes: bool) -> int:
         if answer.strip().lower() not in ("y", "yes"):
             print("nothing was changed", file=sys.stderr)
             return DONE
+    leftovers = Leftovers(ThumbnailFolder(settings.thumbnails_dir), f"{store.address} {store.name}")
     # In turn with an indexer, which would otherwise note as stored what is removed here.
     with writing(store.lock_file(settings.locks_dir), _say_waiting):
-        if name:
-            store.drop_library(name)
-        else:
-            store.drop()
+        try:
+            drop(store, name, leftovers)
+        except OSError as error:
+            print(f"{PROGRAM}: thumbnails could not be deleted: {error}", file=sys.stderr)
     print(f"removed {count:,} pictures from the index; the files stay", file=sys.stderr)
     return DONE
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from embeddings.encoder import Embeddings
 from milvus.entities import Embedding, ImageRow
-from milvus.last_run import LastRun
+from milvus.runs import LastRun
 from milvus.store import ImageStore
 from webapp.errors import ImageGone
 from webapp.library_facts import SAMPLED, LibraryFacts

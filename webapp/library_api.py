@@ -8,10 +8,10 @@ from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
 
 from milvus.entities import ImageRow
-from milvus.last_run import LastRun
+from milvus.runs import LastRun
 from webapp.allowed_folders import AllowedFolders
 from webapp.library import MAX_MONTAGE, Library
-from webapp.presenters import moment
+from webapp.presenters import moment, thumbnail_url
 
 AWAY: dict[int | str, dict[str, Any]] = {
     503: {"description": "nothing is indexed, or the store is away"}
@@ -118,7 +118,7 @@ def _picture_json(request: Request, row: ImageRow) -> dict[str, Any]:
     return {
         "id": str(row.m_id),
         "path": row.path,
-        "thumbnail_url": f"{root}/media/{row.m_id}/thumbnail",
+        "thumbnail_url": f"{root}/{thumbnail_url(row.m_id, row.content_hash)}",
     }
 
 

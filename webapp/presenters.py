@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 from milvus.entities import printable
 from webapp.labelling import Labelled
@@ -12,9 +13,15 @@ from webapp.query import Hit, SearchResult
 NO_CATEGORY = "no category"
 
 
-def thumbnail_url(hit: Hit) -> str:
-    """Where a hit's thumbnail is served, relative to the page."""
-    return f"media/{hit.id}/thumbnail"
+def thumbnail_url(image_id: int, content_hash: str) -> str:
+    """Where a picture's thumbnail is served, relative to the page."""
+    version = thumbnail_version(content_hash)
+    return f"media/{image_id}/thumbnail" + (f"?v={version}" if version else "")
+
+
+def thumbnail_version(content_hash: str) -> str:
+    """Tells a picture's thumbnail from those of what was at its place before, in addresses."""
+    return quote(content_hash[:16], safe="")
 
 
 def image_url(hit: Hit) -> str:
@@ -53,7 +60,7 @@ def picture_json(hit: Hit, base: str = "/") -> dict[str, Any]:
         "library": hit.library,
         "size": hit.size,
         "modified": moment(hit.mtime_ns),
-        "thumbnail_url": base + thumbnail_url(hit),
+        "thumbnail_url": base + thumbnail_url(hit.id, hit.content_hash),
         "image_url": base + image_url(hit),
     }
 

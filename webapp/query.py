@@ -186,6 +186,7 @@ class Hit:
     mtime_ns: int = 0
     label: str = ""
     """What ``image-search label --write`` found it to be."""
+    content_hash: str = ""
     copies: tuple[str, ...] = ()
     """Paths of the pictures that this one stands for, as far as they came up."""
 

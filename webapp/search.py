@@ -258,6 +258,7 @@ def hit_of(row: ImageRow, score: float = 0.0, copies: Sequence[str] = ()) -> Hit
         size=row.size,
         mtime_ns=row.mtime_ns,
         label=str(row.extras.get("label", "")),
+        content_hash=row.content_hash,
         copies=tuple(copies),
     )
 

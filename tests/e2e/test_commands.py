@@ -34,6 +34,24 @@ def index(folder: Path, data: Path, *options: str) -> dict[str, object]:
     return report
 
 
+def thumbnails(data: Path) -> list[Path]:
+    """Files below the thumbnails' folder."""
+    return [path for path in (data / "thumbnails").rglob("*") if path.is_file()]
+
+
+def test_thumbnails_are_made_but_where_they_are_not_wanted_or_cannot_be_kept(
+    some: Path, data: Path
+) -> None:
+    assert index(some, data, "--no-thumbnails")["added"] == 12
+    assert thumbnails(data) == []
+    assert run("image-search", "drop", "--yes", data=data).code == 0
+    (data / "thumbnails").rmdir()
+    (data / "thumbnails").write_bytes(b"")  # a file in the folder's place
+    ran = run("index-folder", some, "--model", "sample", data=data)
+    assert (ran.code, ran.err.count("thumbnails cannot be kept")) == (0, 1), ran.err
+    assert "12 added" in ran.err
+
+
 def test_index_search_stats_and_drop(some: Path, data: Path) -> None:
     report = index(some, data)
     assert (report["found"], report["added"], report["skipped"]) == (12, 12, [])
@@ -54,8 +72,10 @@ def test_index_search_stats_and_drop(some: Path, data: Path) -> None:
     text = run("image-search", "search", "a photo of a lemon", "--top-k", "2", data=data).out
     assert [line.split()[1] for line in text.splitlines()] == ["lemon", "lemon"]
 
+    assert len(thumbnails(data)) == 12
     assert run("image-search", "drop", data=data).code == 2
     assert run("image-search", "drop", "--yes", data=data).code == 0
+    assert thumbnails(data) == []
     ran = run("image-search", "stats", data=data)
     assert (ran.code, "nothing is indexed" in ran.line) == (1, True)
     assert len(list(some.rglob("*.jpg"))) == 12

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -28,10 +29,13 @@ INDEX = """
 import sys
 from pathlib import Path
 sys.path[:0] = [sys.argv[3] + "/tests"]
+from embeddings.leftovers import Leftovers
+from embeddings.thumbnails import ThumbnailFolder
 from fakes import RECORD, FakeEncoder
 from indexer.pipeline import PipelineOptions, index_library
 from indexer.scan import Folder
 from indexer.snapshot import Snapshots
+from indexer.thumbnailing import Thumbnailing
 from milvus.collection import MilvusCollection
 from milvus.connection import Connection
 root, uri = Path(sys.argv[1]), sys.argv[2]
@@ -44,7 +48,11 @@ class Encoder(FakeEncoder):
         print(f"encoding {len(images)}", flush=True)
         return super().encode_images(images)
 snapshots = Snapshots(Path(uri).parent / "snapshots", uri)
-report = index_library(Folder(root), store, Encoder, PipelineOptions(), snapshots=snapshots)
+folder = ThumbnailFolder(Path(uri).parent / "thumbnails")
+thumbnails = Thumbnailing(folder, Leftovers(folder, uri))
+report = index_library(
+    Folder(root), store, Encoder, PipelineOptions(), snapshots=snapshots, thumbnails=thumbnails
+)
 print("done", flush=True)
 connection.close()
 """
@@ -89,6 +97,17 @@ def held(uri: Path) -> list[tuple[str, int, int]]:
     found = sorted((row.path, row.size, row.mtime_ns) for row in rows)
     connection.close()
     return found
+
+
+def thumbnails(uri: Path) -> set[str]:
+    """Names of the thumbnails that are there."""
+    return {path.stem for path in (uri.parent / "thumbnails").rglob("*.webp")}
+
+
+def contents(root: Path) -> set[str]:
+    """Names of the thumbnails that the folder's pictures have."""
+    files = root.rglob("*.png")
+    return {blake2b(file.read_bytes(), digest_size=16).hexdigest() for file in files}
 
 
 def in_folder(root: Path) -> list[tuple[str, int, int]]:
@@ -140,6 +159,7 @@ def test_killed_at_twenty_moments(root: Path, tmp_path: Path) -> None:
             _, done = encoded(second)
             assert done
         assert held(uri) == in_folder(root)
+        assert thumbnails(uri) == contents(root)
     assert cut_short >= KILLS // 4  # the kills did meet it at work
 
 

@@ -18,6 +18,7 @@ from milvus.errors import (
     StoreUnwritable,
 )
 from milvus.filters import ImageFilter
+from milvus.runs import LastRun, first_skipped
 
 DIM = 768
 RECORD = ModelRecord("model/a", DIM, "model", "a")
@@ -65,7 +66,8 @@ def filled(store: MilvusCollection) -> tuple[MilvusCollection, list[ImageRow], E
 def test_before_anything_is_indexed(connection: Connection) -> None:
     store = MilvusCollection(connection)
     assert not store.exists()
-    for ask in (store.model, store.count, store.drop, lambda: list(store.rows())):
+    asked = (store.model, store.count, store.drop, store.last_runs)
+    for ask in (*asked, lambda: list(store.rows()), lambda: store.held_hashes(["a"])):
         with pytest.raises(CollectionMissing, match="run: index-folder FOLDER"):
             ask()
 
@@ -237,6 +239,70 @@ def test_a_new_connection_finds_everything(
     again = MilvusCollection(Connection(connection.uri, timeout=30))
     assert again.count() == 120
     assert again.search(vectors[9], 1)[0].row == rows[9]
+
+
+def test_hashes_that_images_of_any_library_have(
+    filled: tuple[MilvusCollection, list[ImageRow], Embeddings],
+) -> None:
+    store, rows, _ = filled
+    store.upsert([row(500, library="/other")], list(embeddings(1, 1)))
+    store.delete([rows[7].m_id])
+    assert store.held_hashes(["hash3", "hash500", "hash7", "hash501"]) == {"hash3", "hash500"}
+    assert store.held_hashes(['hash3" or content_hash != "']) == set()
+    assert store.held_hashes([]) == set()
+    many = [f"hash{n}" for n in range(1500)]
+    assert len(store.held_hashes(many)) == 120
+
+
+RUN = LastRun(
+    "2026-11-21T10:00:00+00:00", 1.5, 9, 1, 2, 3, 4, 5, 70,
+    first_skipped((f"/l/{n} {HOSTILE[n % 7]} \udcff.jpg", "why " * 9) for n in range(70)),
+    False, "model/a",
+)  # fmt: skip
+
+
+def test_the_last_run_of_each_library_is_kept(
+    store: MilvusCollection, connection: Connection
+) -> None:
+    assert store.last_runs() == {}
+    names = [f"/l {name}" for name in HOSTILE] + ["/" + "d" * 4000]
+    for number, name in enumerate(names):
+        store.note_run(name, replace(RUN, found=number), f"token{number}")
+    again = MilvusCollection(connection)
+    found = again.last_runs()
+    assert {name: run.found for name, run in found.items()} == {n: i for i, n in enumerate(names)}
+    run = found[names[0]]
+    assert replace(run, skipped=()) == replace(RUN, found=0, skipped=())
+    assert run.skipped == RUN.skipped[: len(run.skipped)]
+    assert len(run.skipped) > 20
+    assert again.token(names[0]) == "token0"
+    store.note_run(names[0], replace(RUN, interrupted=True))
+    assert again.last_runs()[names[0]].interrupted
+    assert (again.token(names[0]), again.model()) == ("token0", RECORD)
+
+
+def test_what_is_noted_of_a_run_and_cannot_be_read_is_nothing(
+    store: MilvusCollection, connection: Connection
+) -> None:
+    store.note_run("/l", RUN)
+    for name, text in (("a", "{"), ("b", '{"library": "/x", "run": {}}')):
+        properties = {f"image_search.run.{name}": text}
+        connection.call(
+            lambda client, p=properties: client.alter_collection_properties(store.name, p)
+        )
+    assert list(store.last_runs()) == ["/l"]
+
+
+def test_a_dropped_library_leaves_nothing_behind(
+    filled: tuple[MilvusCollection, list[ImageRow], Embeddings],
+) -> None:
+    store, _, _ = filled
+    for library in ("/l", "/other", "/without pictures"):
+        store.note_run(library, RUN, "token")
+    assert store.drop_library("/l") == 120
+    assert store.drop_library("/without pictures") == 0
+    assert list(store.last_runs()) == ["/other"]
+    assert (store.token("/l"), store.token("/other"), store.count()) == (None, "token", 0)
 
 
 def test_drop(store: MilvusCollection) -> None:

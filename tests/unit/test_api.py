@@ -2,6 +2,7 @@ import base64
 import os
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -126,6 +127,26 @@ def test_thumbnail_and_original(client: TestClient, picture: Path, tmp_path: Pat
     assert original.content == picture.read_bytes()
     assert original.headers["content-type"] == "image/png"
     assert original.headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_browser_keeps_a_thumbnail_by_its_address_until_the_picture_is_another(
+    client: TestClient, store: MemoryStore
+) -> None:
+    (hit,) = client.get("/api/search", params={"q": "red"}).json()["hits"]
+    url = hit["thumbnail_url"]
+    assert url.endswith("/thumbnail?v=cafe")
+    first = client.get(url)
+    assert first.headers["cache-control"] == "private, max-age=86400"
+    again = client.get(url, headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    for other in (url.removesuffix("?v=cafe"), url + "e"):
+        assert client.get(other).headers["cache-control"] == "private, no-cache"
+    ((key, (row, vector)),) = store.held.items()
+    store.held[key] = (replace(row, content_hash="beef"), vector)
+    (hit,) = client.get("/api/search", params={"q": "red"}).json()["hits"]
+    assert hit["thumbnail_url"].endswith("?v=beef")
+    new = client.get(url, headers={"If-None-Match": first.headers["etag"]})
+    assert (new.status_code, new.headers["cache-control"]) == (200, "private, no-cache")
 
 
 def test_a_picture_that_changed_or_went_is_404(client: TestClient, picture: Path) -> None:

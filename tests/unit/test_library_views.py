@@ -9,13 +9,14 @@ from fakes import FakeEncoder, MemoryStore
 from fastapi.testclient import TestClient
 
 from milvus.entities import ImageRow, image_id
-from milvus.last_run import LastRun
+from milvus.runs import LastRun
 from webapp.allowed_folders import AllowedFolders
 from webapp.api import build_api
 from webapp.indexing import Indexing
 from webapp.library import MAP_OF
 from webapp.media import Thumbnails
 from webapp.montage import representatives
+from webapp.presenters import thumbnail_url
 from webapp.projection import project, shares
 from webapp.search import SearchService
 
@@ -194,7 +195,7 @@ def test_montages_of_categories_with_any_name(store: MemoryStore, client: TestCl
             assert picture == {
                 "id": str(row.m_id),
                 "path": row.path,
-                "thumbnail_url": f"/media/{row.m_id}/thumbnail",
+                "thumbnail_url": "/" + thumbnail_url(row.m_id, row.content_hash),
                 "width": 40,
                 "height": 30,
             }
@@ -275,4 +276,4 @@ def test_addresses_begin_with_the_root_path(
     put(store, "apple", scattered(1, 1))
     behind = TestClient(client.app, root_path="/pictures")
     (point,) = behind.get("/api/library/map").json()["points"]
-    assert point["thumbnail_url"] == f"/pictures/media/{point['id']}/thumbnail"
+    assert point["thumbnail_url"].startswith(f"/pictures/media/{point['id']}/thumbnail?v=")

@@ -62,7 +62,8 @@ async function main() {
   search.startSearch({ topK: start.top_k, nothing: nothingToSearch });
   window.addEventListener("popstate", (event) => arrive(event.state));
   await arrive(history.state);
-  if (countFilters(search.state)) toggle(true);
+  const wide = window.matchMedia("(min-width: 1000px)").matches;
+  if (wide && countFilters(search.state)) toggle(true);
   watchModel();
 }
 
