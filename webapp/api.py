@@ -1,5 +1,6 @@
 """The HTTP routes beside the page: search, stats, health, pictures. Errors are JSON."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request
@@ -13,7 +14,9 @@ from milvus.errors import CollectionMissing, StoreError
 from webapp import query
 from webapp.documentation import add_documentation
 from webapp.errors import BadQuery, ImageGone, TooLarge
-from webapp.media import Thumbnails, original
+from webapp.media import Thumbnails
+from webapp.opened import OpenedFile
+from webapp.originals import open_original
 from webapp.presenters import result_json, stats_json
 from webapp.query_body import SearchParameters, first_reason, schema_of_queries
 from webapp.search import SearchService
@@ -109,13 +112,11 @@ def build_api(
         return FileResponse(path, media_type="image/webp", headers=headers)
 
     @app.get("/media/{image_id}/image")
-    def image(image_id: int) -> FileResponse:
+    def image(image_id: int) -> OpenedFile:
         """The original file of an indexed picture."""
-        path = original(service.image(image_id))
+        row = service.image(image_id)
         headers = {**SAFE_HEADERS, "Cache-Control": IMAGE_CACHE}
-        return FileResponse(
-            path, headers=headers, filename=path.name, content_disposition_type="inline"
-        )
+        return OpenedFile(open_original(row), Path(row.path), headers)
 
     return app
 

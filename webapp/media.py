@@ -1,13 +1,14 @@
 """Pictures by id: thumbnails, made once and kept, and the original files.
 
 No path from outside is ever opened: an id leads to the row that indexing wrote, and the file is
-given out only while it is still the one that was indexed (same size and time, a regular file).
+given out only while it is still the one that was indexed (``originals.py``).
 """
 
 import contextlib
 import os
 import stat
 import tempfile
+import threading
 from pathlib import Path
 
 from PIL import Image
@@ -15,12 +16,14 @@ from PIL import Image
 from embeddings.errors import ImageError
 from embeddings.images import open_image
 from milvus.entities import ImageRow
-from milvus.int64 import storable_time
 from webapp.errors import ImageGone
+from webapp.originals import open_original, original
 
 # Longest side in pixels: sharp in a grid of four columns on a dense screen, 20 to 30 KB each.
 THUMBNAIL_SIDE = 384
 THUMBNAIL_QUALITY = 80
+# A small file may hold a large picture, of some gigabyte while it is decoded.
+RENDERED_AT_ONCE = 4
 
 
 class Thumbnails:
@@ -29,23 +32,25 @@ class Thumbnails:
     def __init__(self, folder: Path, max_pixels: int) -> None:
         self._folder = folder
         self._max_pixels = max_pixels
+        self._rendering = threading.Semaphore(RENDERED_AT_ONCE)
 
     def path(self, row: ImageRow) -> Path:
         """The thumbnail's file, made where it is missing. Raises ImageGone."""
         # Of a picture that is gone nothing is shown, kept thumbnails neither.
-        source = original(row)
+        original(row)
         thumbnail = self._folder / row.content_hash[:2] / f"{row.content_hash}.webp"
-        if not thumbnail.is_file():
-            self._write(thumbnail, self._render(source))
+        if not _is_kept(thumbnail):
+            self._write(thumbnail, self._render(row))
         return thumbnail
 
-    def _render(self, source: Path) -> Image.Image:
+    def _render(self, row: ImageRow) -> Image.Image:
         try:
-            image = open_image(
-                source.read_bytes(), max_pixels=self._max_pixels, at_least=THUMBNAIL_SIDE
-            ).image
+            with self._rendering, open_original(row) as source:
+                image = open_image(
+                    source.read(), max_pixels=self._max_pixels, at_least=THUMBNAIL_SIDE
+                ).image
         except (OSError, ImageError) as error:
-            raise ImageGone(f"{source} cannot be shown: {error}") from error
+            raise ImageGone(f"{row.path} cannot be shown: {error}") from error
         image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
         return image
 
@@ -66,18 +71,12 @@ class Thumbnails:
             raise ImageGone(f"a thumbnail cannot be written: {error}") from error
 
 
-def original(row: ImageRow) -> Path:
-    """The file of an indexed picture, as long as it is the one that was indexed.
-
-    Raises ImageGone where it is missing, changed, or no longer a regular file.
-    """
-    path = Path(row.path)
+def _is_kept(thumbnail: Path) -> bool:
+    """Whether it is there, and a file of this folder: a link in its place may lead anywhere."""
     try:
-        status = path.stat()
-    except OSError as error:
-        raise ImageGone(f"{row.path} is gone since it was indexed") from error
-    mtime_ns = storable_time(status.st_mtime_ns)
-    unchanged = status.st_size == row.size and mtime_ns == row.mtime_ns
-    if not stat.S_ISREG(status.st_mode) or not unchanged:
-        raise ImageGone(f"{row.path} has changed since it was indexed; index its folder again")
-    return path
+        modes = [path.lstat().st_mode for path in (thumbnail.parent, thumbnail)]
+    except OSError:
+        return False
+    if not stat.S_ISDIR(modes[0]):
+        raise ImageGone(f"{thumbnail.parent} is no folder; remove it")
+    return stat.S_ISREG(modes[1])

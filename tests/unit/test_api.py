@@ -2,6 +2,7 @@ import base64
 import os
 import re
 from collections.abc import Callable
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from PIL import Image
 from embeddings.errors import WeightsNotFound
 from milvus.entities import ImageRow
 from milvus.errors import StoreUnavailable
+from webapp.accounts import Accounts
 from webapp.api import build_api
 from webapp.auth import BasicAuth
 from webapp.media import Thumbnails
@@ -31,7 +33,8 @@ def app(store: MemoryStore, encoder: FakeEncoder, picture: Path, tmp_path: Path)
     status = picture.stat()
     row = ImageRow(
         2**62 + 1, str(picture), str(picture.parent.parent), "red",
-        status.st_mtime_ns, status.st_size, "cafe", 800, 600,
+        status.st_mtime_ns, status.st_size,
+        blake2b(picture.read_bytes(), digest_size=16).hexdigest(), 800, 600,
     )  # fmt: skip
     store.upsert([row], [np.array([1, 0, 0, 0], dtype=np.float32)])
     return build_api(
@@ -145,7 +148,7 @@ def test_only_ids_that_are_indexed_lead_to_a_file(client: TestClient, path: str)
 
 
 def test_a_password_guards_every_route(app: FastAPI) -> None:
-    client = TestClient(BasicAuth(app, "me:pass:word"))
+    client = TestClient(BasicAuth(app, Accounts("me:pass:word")))
     for path in ("/", "/healthz", "/api/search?q=red", "/api/openapi.json", "/media/1/image"):
         answer = client.get(path)
         assert answer.status_code == 401
