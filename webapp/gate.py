@@ -13,14 +13,13 @@ from webapp.proxy import own_path
 
 NAME = r"[A-Za-z0-9_-]+"
 PAGE = re.compile(
-    "/|/(config|theme.css|robots.txt|favicon.ico|manifest.json)"
+    r"/|/(config|theme\.css|robots\.txt|favicon\.ico|manifest\.json)"
     # The page's scripts and styles: names of one kind, in folders of their own.
     rf"|/(assets|static)(/{NAME}(\.{NAME})*)+"
-    # What the page's events, its stream of answers and Gradio's clients ask.
-    "|/gradio_api/(info|startup-events|app_id|theme.css|openapi.json|queue/(join|data|status))"
-    "|/gradio_api/(cancel|reset)"
-    rf"|/gradio_api/(run|api|call|call/v2|heartbeat)/{NAME}"
-    rf"|/gradio_api/call/{NAME}/{NAME}|/gradio_api/call/v2/{NAME}/{NAME}".replace(".css", r"\.css")
+    # What the page's events ask, and Gradio's clients. Its queue keeps answers by a name that the
+    # visitor chooses; the page's events have none.
+    r"|/gradio_api/(info|startup-events|app_id|theme\.css|openapi\.json)"
+    rf"|/gradio_api/(run|api|heartbeat)/{NAME}"
 )
 MCP = re.compile(r"/gradio_api/mcp(/[A-Za-z0-9_.-]*)*")
 

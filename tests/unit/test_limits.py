@@ -92,7 +92,7 @@ def test_searches_a_minute_are_counted_by_address() -> None:
         limits = SearchLimits(PlainTextResponse("found"), at_once=9, per_minute=3)
         async with visit(limits) as one, visit(limits, "10.0.0.2") as other:
             searches = [("GET", "/api/search?q=a"), ("POST", "/gradio_api/run/search")]
-            searches += [("POST", "/gradio_api/queue/join")]
+            searches += [("POST", "/gradio_api/mcp/")]
             for method, path in searches:
                 assert (await one.request(method, path)).status_code == 200
             for method, path in searches:
