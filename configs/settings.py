@@ -5,6 +5,8 @@ Every field has a description; it is the text of ``--help`` and of the README's 
 
 import json
 import os
+import re
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,6 +16,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 APPLICATION = "text-image-search"
 ENV_PREFIX = "IMAGE_SEARCH_"
+# No segment of dots alone, which browsers would walk by.
+ROOT_PATH = re.compile(r"(/(?!\.+(/|$))[A-Za-z0-9._~-]+)+")
 
 
 class _Group(BaseModel):
@@ -226,7 +230,23 @@ class ServerSettings(_Group):
         description="user:password that page, API and pictures ask for; better in the environment",
         json_schema_extra=_option("--auth"),
     )
-
+    auth_file: Path | None = Field(
+        None,
+        description="file of user:hash lines that image-search password prints, for several users",
+        json_schema_extra=_option("--auth-file"),
+    )
+    root_path: str = Field(
+        "",
+        description="path below which a reverse proxy serves this, as in /pictures; / where it is "
+        "behind one with a host of its own",
+        json_schema_extra=_option("--root-path"),
+    )
+    trusted_proxies: str = Field(
+        "127.0.0.1,::1",
+        description="addresses and networks of proxies whose X-Forwarded headers are believed, "
+        "with --root-path",
+        json_schema_extra=_option("--trusted-proxies"),
+    )
     mcp: bool = Field(
         False,
         description="offer search to language-model clients at /gradio_api/mcp/",
@@ -240,6 +260,20 @@ class ServerSettings(_Group):
     max_upload_mb: int = Field(
         20, ge=1, le=10_000, description="larger requests are refused, in megabytes"
     )
+    max_pixels: int = Field(
+        100_000_000, ge=1, description="pictures in queries with more pixels are refused"
+    )
+    max_concurrent: int = Field(
+        32, ge=1, le=1000, description="searches that run at once; others wait in turn"
+    )
+    requests_per_minute: int = Field(
+        1800, ge=0, description="searches a minute from one address; 0: no limit"
+    )
+
+    @property
+    def secret_auth(self) -> str | None:
+        """The password in plain text, to compare with and nothing else."""
+        return self.auth.get_secret_value() if self.auth else None
 
     @field_validator("allow_indexing", mode="before")
     @classmethod
@@ -262,6 +296,31 @@ class ServerSettings(_Group):
     @classmethod
     def _has_user_and_password(cls, value: SecretStr | None) -> SecretStr | None:
         return _checked_credentials(value)
+
+    @field_validator("auth_file")
+    @classmethod
+    def _in_home(cls, value: Path | None) -> Path | None:
+        return value.expanduser() if value else None
+
+    @field_validator("root_path")
+    @classmethod
+    def _is_a_path(cls, value: str) -> str:
+        if value not in ("", "/") and not ROOT_PATH.fullmatch(value):
+            raise ValueError(
+                "it must begin with / and not end with it, as in /pictures, and hold letters, "
+                "digits and - . _ ~ alone"
+            )
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, value: str) -> str:
+        for part in value.split(","):
+            try:
+                ip_network(part.strip())
+            except ValueError as error:
+                raise ValueError(f"{part.strip()!r} is no address or network: {error}") from error
+        return value
 
 
 class ServiceSettings(_Group):

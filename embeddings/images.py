@@ -112,7 +112,7 @@ def open_image(
             if width * height > max_pixels:
                 raise ImageError(
                     f"{width} x {height} pixels are more than the limit of "
-                    f"{max_pixels} (--indexing-max-pixels)"
+                    f"{max_pixels} (setting max_pixels)"
                 )
             if at_least is not None:
                 image.draft(None, (at_least, at_least))  # for JPEG; other formats ignore it

@@ -7,6 +7,7 @@ where it is shown, so one that is deleted too many costs a moment and nothing el
 import contextlib
 import io
 import os
+import stat
 import tempfile
 import time
 from collections.abc import Iterable
@@ -29,6 +30,8 @@ METHOD = 0
 
 # What a program that was killed was writing this long ago, nobody is writing any more.
 ABANDONED_S = 60
+# Without following links, nor waiting for what is no file; Windows has neither.
+OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 def thumbnail_of(data: bytes, opened: OpenedImage, max_pixels: int) -> bytes:
@@ -68,9 +71,17 @@ class ThumbnailFolder:
         return self.folder / content_hash[:2] / f"{content_hash}.webp"
 
     def read(self, content_hash: str) -> bytes | None:
-        """A thumbnail, or None where there is none that can be read."""
+        """A thumbnail, or None where there is none that can be read.
+
+        A link in its place is not followed: it may lead to any file.
+        """
+        path = self.path(content_hash)
         try:
-            return self.path(content_hash).read_bytes()
+            if path.parent.is_symlink():
+                return None
+            with os.fdopen(os.open(path, OPEN_FLAGS), "rb") as file:
+                is_file = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+                return file.read() if is_file else None
         except OSError:
             return None
 
@@ -78,6 +89,8 @@ class ThumbnailFolder:
         """Keep a thumbnail; others see all of it or nothing. Raises OSError."""
         path = self.path(content_hash)
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.parent.is_symlink():
+            raise NotADirectoryError(f"{path.parent} is a link and not a folder; remove it")
         # Two may write the same one at once: each has its own file, and the last one stays.
         descriptor, partial = tempfile.mkstemp(dir=path.parent, suffix=".part")
         try:

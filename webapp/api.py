@@ -1,11 +1,12 @@
 """The HTTP routes beside the page: search, stats, health, pictures. Errors are JSON."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse, Response
+from fastapi.responses import JSONResponse, Response
 from starlette.requests import ClientDisconnect
 
 from webapp import query
@@ -15,7 +16,9 @@ from webapp.errors import BadQuery
 from webapp.indexing import Indexing
 from webapp.indexing_api import indexing_routes
 from webapp.library_api import library_routes
-from webapp.media import Thumbnails, original
+from webapp.media import Thumbnails
+from webapp.opened import OpenedFile
+from webapp.originals import open_original
 from webapp.page_data import PageLimits, page_routes
 from webapp.presenters import result_json, stats_json, thumbnail_version
 from webapp.query_body import SearchParameters, first_reason, schema_of_queries
@@ -127,13 +130,11 @@ def build_api(
         return Response(content, media_type="image/webp", headers=headers)
 
     @app.get("/media/{image_id}/image")
-    def image(image_id: int) -> FileResponse:
+    def image(image_id: int) -> OpenedFile:
         """The original file of an indexed picture."""
-        path = original(service.image(image_id))
+        row = service.image(image_id)
         headers = {**SAFE_HEADERS, "Cache-Control": ASK_AGAIN}
-        return FileResponse(
-            path, headers=headers, filename=path.name, content_disposition_type="inline"
-        )
+        return OpenedFile(open_original(row), Path(row.path), headers)
 
     return app
 

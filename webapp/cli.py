@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from embeddings.encoder import Encoder
     from milvus.collection import MilvusCollection
     from milvus.entities import ModelRecord
+    from webapp.accounts import Accounts
     from webapp.indexing import Indexing
     from webapp.search import SearchService
 
@@ -43,14 +44,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.command == "models":  # needs nothing heavy
         with one_line_errors(PROGRAM, (), ()):
             return _models(arguments.json)
+    if arguments.command == "password":
+        with one_line_errors(PROGRAM, (), ()):
+            return _password(arguments.user)
     # Imported only now: --help and a wrong option should answer at once.
     from embeddings.errors import EncoderError
     from milvus.errors import StoreError
-    from webapp.errors import CannotListen, CannotWrite, RequestError
+    from webapp.errors import BadAccounts, CannotListen, CannotWrite, RequestError
 
     quiet_libraries()
     failures = (StoreError, EncoderError, CannotListen, CannotWrite)
-    with one_line_errors(PROGRAM, (RequestError,), failures):
+    with one_line_errors(PROGRAM, (RequestError, BadAccounts), failures):
         match arguments.command:
             case "serve":
                 return _serve(settings)
@@ -124,10 +128,15 @@ def _parser() -> argparse.ArgumentParser:
         "encoder", help="serve the model alone, to Weaviate and to --encoder-url"
     )
     add_settings(
-        encoder, "model", "service", "server.host", "server.auth",
+        encoder, "model", "service", "server.host", "server.auth", "server.auth_file",
         "indexing.max_pixels", "indexing.decode_threads",
         without=("model.encoder_url", "model.encoder_auth"),
     )  # fmt: skip
+    password = commands.add_parser(
+        "password", help="print a user's line for --auth-file; asks for the password"
+    )
+    password.add_argument("user", metavar="USER", type=_user)
+    add_settings(password)
     models = commands.add_parser("models", help="list the models that are known by name")
     models.add_argument("--json", action="store_true", help="print JSON")
     add_settings(models)
@@ -138,6 +147,14 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no number from 1")
     return int(text)
+
+
+def _user(text: str) -> str:
+    from webapp.passwords import is_user
+
+    if not is_user(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no user name: it must have no colon")
+    return text
 
 
 def _store(settings: Settings) -> "MilvusCollection":
@@ -154,7 +171,9 @@ def _store(settings: Settings) -> "MilvusCollection":
     return MilvusCollection(connection, settings.milvus.collection)
 
 
-def _service(settings: Settings, store: "MilvusCollection") -> "SearchService":
+def _service(
+    settings: Settings, store: "MilvusCollection", max_pixels: int | None = None
+) -> "SearchService":
     from webapp.search import SearchService
 
     def load(record: "ModelRecord") -> "Encoder":
@@ -170,7 +189,7 @@ def _service(settings: Settings, store: "MilvusCollection") -> "SearchService":
             credentials=settings.model.secret_encoder_auth,
         )
 
-    return SearchService(store, load, settings.indexing.max_pixels)
+    return SearchService(store, load, max_pixels or settings.indexing.max_pixels)
 
 
 def _serve(settings: Settings) -> int:
@@ -179,6 +198,7 @@ def _serve(settings: Settings) -> int:
     from webapp.media import Thumbnails
     from webapp.serving import listen, serve
 
+    accounts = _accounts(settings)
     listener = listen(settings.server)
     store = _store(settings)
     try:
@@ -187,13 +207,16 @@ def _serve(settings: Settings) -> int:
         pass
     except StoreUnavailable as error:  # a server may come back: the page says so meanwhile
         print(f"{PROGRAM}: {error}", file=sys.stderr)
-    service = _service(settings, store)
+    # Visitors' pictures come all at once, and their owners' may be larger.
+    max_pixels = min(settings.server.max_pixels, settings.indexing.max_pixels)
+    service = _service(settings, store, max_pixels)
     still_loading = serve(
         service,
         Thumbnails(settings.thumbnails_dir, settings.indexing.max_pixels),
         listener,
         settings.server,
         _indexing(settings, store, service),
+        accounts,
         index_type=store.index.index_type,
         metric_type=METRIC_TYPE,
         top_k=settings.search.top_k,
@@ -232,6 +255,17 @@ def _indexing(
 
     allowed = AllowedFolders(settings.server.allow_indexing)
     return Indexing(allowed, environment, service.library.facts.refresh)
+
+
+def _accounts(settings: Settings) -> "Accounts | None":
+    """Who may come in; None for everybody. Raises BadAccounts."""
+    from webapp.accounts import Accounts
+    from webapp.announcing import say
+
+    server = settings.server
+    if server.auth is None and server.auth_file is None:
+        return None
+    return Accounts(server.secret_auth, server.auth_file, say)
 
 
 def _search(settings: Settings, arguments: argparse.Namespace) -> int:
@@ -346,7 +380,7 @@ def _encoder(settings: Settings) -> int:
     from webapp.encoding import serve_encoder
     from webapp.serving import listen
 
-    model, service, auth = settings.model, settings.service, settings.server.auth
+    model, service, accounts = settings.model, settings.service, _accounts(settings)
 
     def load() -> Vectorizer:
         encoder = load_encoder(
@@ -371,13 +405,35 @@ def _encoder(settings: Settings) -> int:
         limits=Limits(service.max_body_mb * 1_000_000, service.max_items),
     )
     listener = listen(settings.server.model_copy(update={"port": service.port, "lan": False}))
-    serve_encoder(app, loading, load, listener, auth.get_secret_value() if auth else None)
+    serve_encoder(app, loading, load, listener, accounts)
     print("stopped", file=sys.stderr)
     leave_now(DONE)  # nothing is lost with a batch that nobody waits for
 
 
 def _say_waiting(holder: str) -> None:
     print(f"{holder} is indexing; waiting for it to finish (Ctrl+C gives up) …", file=sys.stderr)
+
+
+def _password(user: str) -> int:
+    from getpass import getpass
+
+    from webapp.accounts import account_line
+
+    if sys.stdin.isatty():
+        try:
+            password, again = getpass(f"password for {user}: "), getpass("the same again: ")
+        except EOFError:
+            password = again = ""
+        if again != password:
+            print(f"{PROGRAM}: the two passwords are not the same", file=sys.stderr)
+            return FAILED
+    else:
+        password = sys.stdin.readline().rstrip("\r\n")
+    if not password:
+        print(f"{PROGRAM}: an empty password guards nothing", file=sys.stderr)
+        return FAILED
+    print(account_line(user, password))
+    return DONE
 
 
 def _models(as_json: bool) -> int:

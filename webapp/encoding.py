@@ -2,7 +2,6 @@
 
 import contextlib
 import socket
-import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -11,6 +10,8 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from embeddings.service import Vectorizer
+from webapp.accounts import Accounts
+from webapp.announcing import say, shown_address
 from webapp.auth import BasicAuth
 
 SHUTDOWN_S = 2
@@ -21,33 +22,31 @@ def serve_encoder(
     loading: "Future[Vectorizer]",
     load: Callable[[], Vectorizer],
     listener: socket.socket,
-    credentials: str | None,
+    accounts: Accounts | None,
 ) -> None:
     """Serve ``app``, and fill ``loading``. Raises what ``load`` raises."""
-    guarded = BasicAuth(app, credentials) if credentials else app
+    guarded = BasicAuth(app, accounts) if accounts else app
     server = uvicorn.Server(
         uvicorn.Config(
-            guarded, log_level="warning", timeout_graceful_shutdown=SHUTDOWN_S, access_log=False
+            guarded,
+            log_level="warning",
+            timeout_graceful_shutdown=SHUTDOWN_S,
+            access_log=False,
+            proxy_headers=False,  # anybody could come under another's address
         )
     )
 
     def fill() -> None:
         try:
             loading.set_result(load())
-            _say(f"ready: {loading.result().encoder.model_id}")
+            say(f"ready: {loading.result().encoder.model_id}")
         except Exception as error:
             loading.set_exception(error)
             server.should_exit = True
 
     threading.Thread(target=fill, name="loading", daemon=True).start()
-    host, port = listener.getsockname()[:2]
-    _say(f"serving on http://{f'[{host}]' if ':' in host else host}:{port} (Ctrl+C ends)")
+    say(f"serving on {shown_address(listener)} (Ctrl+C ends)")
     with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises it again when it has ended
         server.run(sockets=[listener])
     if loading.done() and (error := loading.exception()):
         raise error
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(line + "\n")
-    sys.stderr.flush()

@@ -42,5 +42,9 @@ class CannotListen(Exception):
     """The server cannot be started at its address; no visitor ever sees this one."""
 
 
+class BadAccounts(Exception):
+    """The file of users cannot be used as it is; no visitor ever sees this one."""
+
+
 class CannotWrite(Exception):
     """A file that was asked for cannot be written."""

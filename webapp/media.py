@@ -1,19 +1,22 @@
-"""Pictures by id: thumbnails, kept once they are made, and the original files.
+"""Thumbnails by id: kept ones, and those that are made when they are first asked for.
 
 No path from outside is ever opened: an id leads to the row that indexing wrote, and the file is
-given out only while it is still the one that was indexed (same size and time, a regular file).
+looked at only while it is still the one that was indexed (``originals.py``).
 """
 
 import contextlib
-import stat
+import threading
 from pathlib import Path
 
 from embeddings.errors import ImageError
 from embeddings.images import open_image
 from embeddings.thumbnails import SIDE, ThumbnailFolder, thumbnail_of
 from milvus.entities import ImageRow
-from milvus.int64 import storable_time
 from webapp.errors import ImageGone
+from webapp.originals import open_original, original
+
+# A small file may hold a large picture, of some gigabyte while it is decoded.
+RENDERED_AT_ONCE = 4
 
 
 class Thumbnails:
@@ -22,41 +25,26 @@ class Thumbnails:
     def __init__(self, folder: Path, max_pixels: int) -> None:
         self._folder = ThumbnailFolder(folder)
         self._max_pixels = max_pixels
+        self._rendering = threading.Semaphore(RENDERED_AT_ONCE)
 
     def webp(self, row: ImageRow) -> bytes:
         """A picture's thumbnail, made where it is missing. Raises ImageGone."""
         # Of a picture that is gone nothing is shown, kept thumbnails neither.
-        source = original(row)
+        original(row)
         kept = self._folder.read(row.content_hash)
         if kept:
             return kept
-        made = self._made(source)
+        made = self._made(row)
         # Shown all the same where it cannot be kept: a full disk, a folder that is only read.
         with contextlib.suppress(OSError):
             self._folder.write(row.content_hash, made)
         return made
 
-    def _made(self, source: Path) -> bytes:
+    def _made(self, row: ImageRow) -> bytes:
         try:
-            data = source.read_bytes()
-            opened = open_image(data, max_pixels=self._max_pixels, at_least=SIDE)
-            return thumbnail_of(data, opened, self._max_pixels)
+            with self._rendering, open_original(row) as source:
+                data = source.read()
+                opened = open_image(data, max_pixels=self._max_pixels, at_least=SIDE)
+                return thumbnail_of(data, opened, self._max_pixels)
         except (OSError, ImageError) as error:
-            raise ImageGone(f"{source} cannot be shown: {error}") from error
-
-
-def original(row: ImageRow) -> Path:
-    """The file of an indexed picture, as long as it is the one that was indexed.
-
-    Raises ImageGone where it is missing, changed, or no longer a regular file.
-    """
-    path = Path(row.path)
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise ImageGone(f"{row.path} is gone since it was indexed") from error
-    mtime_ns = storable_time(status.st_mtime_ns)
-    unchanged = status.st_size == row.size and mtime_ns == row.mtime_ns
-    if not stat.S_ISREG(status.st_mode) or not unchanged:
-        raise ImageGone(f"{row.path} has changed since it was indexed; index its folder again")
-    return path
+            raise ImageGone(f"{row.path} cannot be shown: {error}") from error

@@ -3,23 +3,33 @@
 import contextlib
 import os
 import socket
-import sys
 import threading
 from importlib.util import find_spec
 
 import uvicorn
+from fastapi import FastAPI
+from starlette.routing import Mount
+from starlette.types import ASGIApp
 
 from configs.settings import ServerSettings
 from embeddings.errors import EncoderError, first_line
 from milvus.errors import CollectionMissing, StoreError
+from webapp.accounts import Accounts
+from webapp.announcing import ALL_ADDRESSES, is_local, lan_address, say, say_qr, shown_address
 from webapp.api import build_api
 from webapp.auth import BasicAuth
+from webapp.bodies import BodyLimit
 from webapp.errors import CannotListen
+from webapp.gate import PageGate
 from webapp.indexing import Indexing
+from webapp.limits import SearchLimits
 from webapp.media import Thumbnails
+from webapp.proxy import Forwarded, RootPath
 from webapp.search import SearchService
+from webapp.sites import LOOPBACK, OwnSite
 
-ALL_ADDRESSES = "0.0.0.0"
+# Where Gradio's routes are; ours are asked for their own.
+GRADIO_FOLDERS = {"gradio_api", "assets", "static", "config"}
 # Pages hold a stream open, which would keep the server from ending.
 SHUTDOWN_S = 2
 
@@ -48,6 +58,7 @@ def serve(
     listener: socket.socket,
     settings: ServerSettings,
     indexing: Indexing,
+    accounts: Accounts | None,
     *,
     index_type: str,
     metric_type: str,
@@ -72,9 +83,14 @@ def serve(
         max_upload_bytes=max_upload_bytes,
     )
     mount_page(app, build_page(service, max_query_chars), mcp=settings.mcp)
-    guarded = BasicAuth(app, settings.auth.get_secret_value()) if settings.auth else app
+    close_rest_of_gradio(app, mcp=settings.mcp)
+    _refuse_own_names(app, settings.root_path)
     config = uvicorn.Config(
-        guarded, log_level="warning", timeout_graceful_shutdown=SHUTDOWN_S, access_log=False
+        guarded(app, settings, accounts, max_upload_bytes, local=is_local(listener)),
+        log_level="warning",
+        timeout_graceful_shutdown=SHUTDOWN_S,
+        access_log=False,
+        proxy_headers=False,  # Forwarded looks at them
     )
     ended = threading.Event()
     warming = threading.Thread(target=_warm_up, args=(service, ended), name="warm-up", daemon=True)
@@ -89,40 +105,75 @@ def serve(
     return warming.is_alive()
 
 
+def guarded(
+    app: ASGIApp,
+    settings: ServerSettings,
+    accounts: Accounts | None,
+    max_body_bytes: int,
+    *,
+    local: bool,
+) -> ASGIApp:
+    """The application behind everything that a request must pass, the last of it first."""
+    app = SearchLimits(
+        app, at_once=settings.max_concurrent, per_minute=settings.requests_per_minute
+    )
+    app = BodyLimit(app, max_body_bytes)
+    if accounts:
+        app = BasicAuth(app, accounts)
+    alone = local and not (settings.share or settings.root_path)
+    app = OwnSite(app, LOOPBACK | {settings.host.lower()} if alone else None)
+    if prefix := settings.root_path.rstrip("/"):
+        app = RootPath(app, prefix)
+    # The public link's tunnel ends on this machine and names its visitors as a proxy does.
+    return Forwarded(app, settings.trusted_proxies if settings.root_path or settings.share else "")
+
+
+def close_rest_of_gradio(app: FastAPI, *, mcp: bool) -> None:
+    """Leave open what the page needs of the application that it is mounted with."""
+    for route in app.routes:
+        if isinstance(route, Mount):
+            route.app = PageGate(route.app, mcp=mcp)
+
+
+def _refuse_own_names(app: FastAPI, root_path: str) -> None:
+    """Below ``/api``, ``/api/search`` could be meant with the root path or without it."""
+    paths = [str(getattr(route, "path", "")) for route in app.routes]
+    own = {path.split("/")[1] for path in paths if path}
+    first = root_path.split("/")[1] if root_path else ""
+    if first and first in own | GRADIO_FOLDERS:
+        raise CannotListen(
+            f"--root-path {root_path} begins like this program's own addresses; "
+            "choose another, such as /pictures"
+        )
+
+
 def _announce(listener: socket.socket, settings: ServerSettings) -> None:
-    host, port = listener.getsockname()[:2]
-    shown = "127.0.0.1" if host == ALL_ADDRESSES else host
-    shown = f"[{shown}]" if ":" in shown else shown
-    _say(f"serving on http://{shown}:{port} (Ctrl+C ends)")
+    address, port = shown_address(listener), listener.getsockname()[1]
+    below = settings.root_path.rstrip("/")
+    say(f"serving on {address}{below} (Ctrl+C ends)")
     if settings.lan:
-        _say(f"for others on this network: http://{lan_address()}:{port}")
+        others = f"http://{lan_address()}:{port}{below}"
+        say(f"for others on this network: {others}")
+        say_qr(others)
     if settings.mcp:
-        _say(f"for language-model clients (MCP): http://{shown}:{port}/gradio_api/mcp/")
+        say(f"for language-model clients (MCP): {address}{below}/gradio_api/mcp/")
     if settings.share:
-        _say(f"public link: {_public_link(shown, port)}")
-    local = host.startswith("127.") or host == "::1"
-    if (settings.share or not local) and not settings.auth:
-        _say("anyone who has that address can see these pictures; --auth user:password guards them")
+        say(f"public link: {_public_link(address, port)}")
+    if (settings.share or not is_local(listener)) and not (settings.auth or settings.auth_file):
+        say(
+            "anyone who has that address can see these pictures; guard them with "
+            "--auth user:password or --auth-file"
+        )
 
 
-def lan_address() -> str:
-    """This machine's address on the local network; nothing is sent to find it."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # reserved for documentation, RFC 5737
-            return str(probe.getsockname()[0])
-        except OSError:
-            return socket.gethostname()
-
-
-def _public_link(host: str, port: int) -> str:
+def _public_link(address: str, port: int) -> str:
     import secrets
 
     from gradio.networking import setup_tunnel
 
     try:
         return setup_tunnel(
-            host,
+            address.removeprefix("http://").rpartition(":")[0],
             port,
             share_token=secrets.token_urlsafe(32),
             share_server_address=None,
@@ -141,13 +192,8 @@ def _warm_up(service: SearchService, ended: threading.Event) -> None:
     except CollectionMissing:
         return
     except (StoreError, EncoderError) as error:
-        _say(f"image-search: {error}")
+        say(f"image-search: {error}")
     except Exception:
         # Ctrl+C may come while the model's modules are being imported, which then fails in any way.
         if not ended.is_set():
             raise
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(line + "\n")
-    sys.stderr.flush()

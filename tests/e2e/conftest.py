@@ -48,12 +48,13 @@ def serve() -> Iterator[Callable[..., str]]:
     """Start ``image-search serve`` on a free port; its address. All are stopped at the end."""
     processes: list[subprocess.Popen[str]] = []
 
-    def start(data: Path, *options: str) -> str:
+    def start(data: Path, *options: str, cwd: Path | None = None) -> str:
         process = subprocess.Popen(
             [BIN / "image-search", "serve", "--port", "0", *options],
             stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, "IMAGE_SEARCH_DATA_DIR": str(data)},
+            cwd=cwd,
         )
         processes.append(process)
         timer = threading.Timer(START_S, process.kill)

@@ -3,6 +3,7 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from PIL import Image
 from embeddings.errors import WeightsNotFound
 from milvus.entities import ImageRow
 from milvus.errors import StoreUnavailable
+from webapp.accounts import Accounts
 from webapp.allowed_folders import AllowedFolders
 from webapp.api import build_api
 from webapp.auth import BasicAuth
@@ -35,7 +37,8 @@ def app(store: MemoryStore, encoder: FakeEncoder, picture: Path, tmp_path: Path)
     status = picture.stat()
     row = ImageRow(
         2**62 + 1, str(picture), str(picture.parent.parent), "red",
-        status.st_mtime_ns, status.st_size, "cafe", 800, 600,
+        status.st_mtime_ns, status.st_size,
+        blake2b(picture.read_bytes(), digest_size=16).hexdigest(), 800, 600,
     )  # fmt: skip
     store.upsert([row], [np.array([1, 0, 0, 0], dtype=np.float32)])
     return build_api(
@@ -130,21 +133,27 @@ def test_thumbnail_and_original(client: TestClient, picture: Path, tmp_path: Pat
 
 
 def test_a_browser_keeps_a_thumbnail_by_its_address_until_the_picture_is_another(
-    client: TestClient, store: MemoryStore
+    client: TestClient, store: MemoryStore, picture: Path
 ) -> None:
     (hit,) = client.get("/api/search", params={"q": "red"}).json()["hits"]
     url = hit["thumbnail_url"]
-    assert url.endswith("/thumbnail?v=cafe")
+    bare, _, version = url.partition("?v=")
     first = client.get(url)
     assert first.headers["cache-control"] == "private, max-age=86400"
     again = client.get(url, headers={"If-None-Match": first.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
-    for other in (url.removesuffix("?v=cafe"), url + "e"):
+    for other in (bare, url + "e"):
         assert client.get(other).headers["cache-control"] == "private, no-cache"
+    Image.new("RGB", (80, 60), "blue").save(picture)
+    content_hash = blake2b(picture.read_bytes(), digest_size=16).hexdigest()
+    status = picture.stat()
     ((key, (row, vector)),) = store.held.items()
-    store.held[key] = (replace(row, content_hash="beef"), vector)
+    another = replace(
+        row, content_hash=content_hash, size=status.st_size, mtime_ns=status.st_mtime_ns
+    )
+    store.held[key] = (another, vector)
     (hit,) = client.get("/api/search", params={"q": "red"}).json()["hits"]
-    assert hit["thumbnail_url"].endswith("?v=beef")
+    assert hit["thumbnail_url"] == f"{bare}?v={content_hash[:16]}" != f"{bare}?v={version}"
     new = client.get(url, headers={"If-None-Match": first.headers["etag"]})
     assert (new.status_code, new.headers["cache-control"]) == (200, "private, no-cache")
 
@@ -176,7 +185,7 @@ def test_only_ids_that_are_indexed_lead_to_a_file(client: TestClient, path: str)
 
 
 def test_a_password_guards_every_route(app: FastAPI) -> None:
-    client = TestClient(BasicAuth(app, "me:pass:word"))
+    client = TestClient(BasicAuth(app, Accounts("me:pass:word")))
     for path in ("/", "/healthz", "/api/search?q=red", "/api/openapi.json", "/media/1/image"):
         answer = client.get(path)
         assert answer.status_code == 401

@@ -1,0 +1,198 @@
+"""How much one visitor may ask for, and how large it may be."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from webapp.addresses import Allowances, visitor
+from webapp.bodies import BodyLimit
+from webapp.limits import WAITING_EACH, SearchLimits
+
+MOST = 1000
+
+
+def visit(app: ASGIApp, address: str = "10.0.0.1") -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(app, client=(address, 1))
+    return httpx.AsyncClient(transport=transport, base_url="http://server")
+
+
+class Slow:
+    """An application that answers when it is let go; counts how many are in it."""
+
+    def __init__(self) -> None:
+        self.inside = self.most = 0
+        self.go = asyncio.Event()
+        self.entered = asyncio.Event()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.inside += 1
+        self.most = max(self.most, self.inside)
+        self.entered.set()
+        await self.go.wait()
+        self.inside -= 1
+        await PlainTextResponse("found")(scope, receive, send)
+
+
+def test_searches_wait_in_turn_and_too_many_are_told() -> None:
+    async def scenario() -> None:
+        slow = Slow()
+        limits = SearchLimits(slow, at_once=2, per_minute=0)
+        async with visit(limits) as client:
+            taken = 2 + 2 * WAITING_EACH
+            asked = [asyncio.create_task(client.get("/api/search?q=a")) for _ in range(taken)]
+            await slow.entered.wait()
+            while limits._waiting < 2 * WAITING_EACH:
+                await asyncio.sleep(0)
+            refused = await client.get("/api/search?q=a")
+            assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+            assert "too many searches at once" in refused.json()["error"]
+            slow.go.set()
+            assert [answer.status_code for answer in await asyncio.gather(*asked)] == [200] * taken
+            assert (slow.most, slow.inside) == (2, 0)
+            assert (await client.get("/api/search?q=a")).status_code == 200
+
+    asyncio.run(scenario())
+
+
+def test_nobody_waits_for_ever() -> None:
+    async def scenario() -> None:
+        slow = Slow()
+        limits = SearchLimits(slow, at_once=1, per_minute=0, longest_wait_s=0.01)
+        async with visit(limits) as client:
+            first = asyncio.create_task(client.get("/api/search?q=a"))
+            await slow.entered.wait()
+            assert (await client.get("/api/search?q=a")).status_code == 503
+            slow.go.set()
+            assert (await first).status_code == 200
+
+    asyncio.run(scenario())
+
+
+def test_a_search_that_fails_gives_its_place_back() -> None:
+    async def failing(scope: Scope, receive: Receive, send: Send) -> None:
+        raise RuntimeError("broken")
+
+    async def scenario() -> None:
+        limits = SearchLimits(failing, at_once=1, per_minute=0, longest_wait_s=0.01)
+        async with visit(limits) as client:
+            for _ in range(3):
+                with pytest.raises(RuntimeError, match="broken"):
+                    await client.get("/api/search?q=a")
+
+    asyncio.run(scenario())
+
+
+def test_searches_a_minute_are_counted_by_address() -> None:
+    async def scenario() -> None:
+        limits = SearchLimits(PlainTextResponse("found"), at_once=9, per_minute=3)
+        async with visit(limits) as one, visit(limits, "10.0.0.2") as other:
+            searches = [("GET", "/api/search?q=a"), ("POST", "/gradio_api/run/search")]
+            searches += [("POST", "/gradio_api/mcp/")]
+            for method, path in searches:
+                assert (await one.request(method, path)).status_code == 200
+            for method, path in searches:
+                refused = await one.request(method, path)
+                assert (refused.status_code, refused.headers["retry-after"]) == (429, "20")
+                assert "try again in 20 seconds" in refused.json()["error"]
+            for path in ("/", "/media/1/thumbnail", "/assets/a.js", "/healthz", "/theme.css"):
+                assert (await one.get(path)).status_code == 200
+            assert (await other.get("/api/search?q=a")).status_code == 200
+
+    asyncio.run(scenario())
+
+
+def test_allowances_come_back_and_are_bounded() -> None:
+    now = [0.0]
+    some = Allowances(2, 1 / 6, debt=3, most=5, clock=lambda: now[0])
+    for expected in (0, 0, 6, 12, 18, 24, 24):
+        assert some.wait("a") == expected
+        some.take("a")
+    assert some.level("a") == -3
+    now[0] += 24
+    assert some.wait("a") == 0
+    now[0] += 1e9
+    assert some.level("a") == 2
+    for n in range(100):
+        some.take(f"{n}")
+    assert len(some._levels) == 5
+    assert (some.level("99"), some.level("1")) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("client", "counted"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:ffff::1", "2001:db8:1:2::/64"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("testclient", "testclient"),
+    ],
+)
+def test_visitors_are_told_by_address_or_network(client: str, counted: str) -> None:
+    assert visitor({"client": (client, 1)}) == counted
+    assert visitor({"client": None}) == ""
+
+
+async def reading(scope: Scope, receive: Receive, send: Send) -> None:
+    body = await Request(scope, receive).body()
+    await PlainTextResponse(f"{len(body)}")(scope, receive, send)
+
+
+async def forgiving(scope: Scope, receive: Receive, send: Send) -> None:
+    """As applications do: what goes wrong with a body is some error of theirs."""
+    try:
+        await reading(scope, receive, send)
+    except Exception:
+        await JSONResponse({"detail": "cannot be parsed"}, 400)(scope, receive, send)
+
+
+async def ignoring(scope: Scope, receive: Receive, send: Send) -> None:
+    await PlainTextResponse("not read")(scope, receive, send)
+
+
+async def pieces(size: int) -> AsyncIterator[bytes]:
+    for start in range(0, size, 100):
+        yield b"x" * min(100, size - start)
+
+
+@pytest.mark.parametrize("app", [reading, forgiving])
+def test_large_bodies_are_413_with_and_without_a_length(app: ASGIApp) -> None:
+    async def scenario() -> None:
+        async with visit(BodyLimit(app, MOST)) as client:
+            for content in (b"x" * (MOST + 1), pieces(MOST + 1), b"x" * 50 * MOST):
+                answer = await client.post("/", content=content)
+                assert answer.status_code == 413
+                assert answer.json() == {"error": "the request is larger than 0.001 MB; send less"}
+            for allowed in (b"x" * MOST, pieces(MOST)):
+                answer = await client.post("/", content=allowed)
+                assert (answer.status_code, answer.text) == (200, f"{MOST}")
+            assert (await client.get("/")).text == "0"
+
+    asyncio.run(scenario())
+
+
+def test_a_large_body_that_nobody_reads_is_413_too() -> None:
+    async def scenario() -> None:
+        async with visit(BodyLimit(ignoring, MOST)) as client:
+            assert (await client.post("/", content=b"x" * (MOST + 1))).status_code == 413
+            assert (await client.post("/", content=b"x")).status_code == 200
+
+    asyncio.run(scenario())
+
+
+def test_an_application_s_own_errors_are_not_hidden() -> None:
+    async def broken(scope: Scope, receive: Receive, send: Send) -> None:
+        raise RuntimeError("broken")
+
+    async def scenario() -> None:
+        async with visit(BodyLimit(broken, MOST)) as client:
+            with pytest.raises(RuntimeError, match="broken"):
+                await client.post("/", content=b"x")
+
+    asyncio.run(scenario())

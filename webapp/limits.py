@@ -1,0 +1,90 @@
+"""Bounds that keep a careless visitor from stopping the others: searches at once, and a minute."""
+
+import asyncio
+import re
+
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from webapp.addresses import Allowances, visitor
+from webapp.proxy import own_path
+
+# What costs the model's or the store's time, by path; pictures and the page's files do not.
+ASKED = re.compile(r"/api/(search|stats)")
+POSTED = re.compile(r"/gradio_api/((run|api)/.+|mcp(/.*)?)")
+# Searches that wait for their turn, for each one that may run, and how long they do.
+WAITING_EACH = 4
+LONGEST_WAIT_S = 30.0
+
+
+class SearchLimits:
+    """ASGI middleware: so many searches run at once, and so many a minute come from one address.
+
+    Others wait in turn, and answers of status 503 and 429 say when to come again.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        at_once: int,
+        per_minute: int,
+        longest_wait_s: float = LONGEST_WAIT_S,
+    ) -> None:
+        """``per_minute`` 0 is no bound."""
+        self._app = app
+        self._running = asyncio.Semaphore(at_once)
+        self._most_waiting = at_once * WAITING_EACH
+        self._longest_wait_s = longest_wait_s
+        self._waiting = 0
+        self._allowances = Allowances(per_minute, per_minute / 60) if per_minute else None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not is_search(scope):
+            await self._app(scope, receive, send)
+        elif wait := self._wait(visitor(scope)):
+            reason = f"too many searches from your address; try again in {wait} seconds"
+            await _later(429, wait, reason)(scope, receive, send)
+        elif not await self._turn():
+            reason = "too many searches at once; try again in a few seconds"
+            await _later(503, 5, reason)(scope, receive, send)
+        else:
+            try:
+                await self._app(scope, receive, send)
+            finally:
+                self._running.release()
+
+    def _wait(self, address: str) -> int:
+        """Seconds until this address may search; 0 counts the search."""
+        if self._allowances is None:
+            return 0
+        wait = self._allowances.wait(address)
+        if not wait:
+            self._allowances.take(address)
+        return wait
+
+    async def _turn(self) -> bool:
+        """Wait for a place; whether there was one in time."""
+        if self._running.locked() and self._waiting >= self._most_waiting:
+            return False
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(self._longest_wait_s):
+                return await self._running.acquire()
+        except TimeoutError:
+            return False
+        finally:
+            self._waiting -= 1
+
+
+def is_search(scope: Scope) -> bool:
+    """Whether a request is counted as one."""
+    if scope["type"] != "http":
+        return False
+    path = own_path(scope)
+    posted = scope["method"] == "POST" and POSTED.fullmatch(path)
+    return bool(ASKED.fullmatch(path) or posted)
+
+
+def _later(status: int, seconds: int, reason: str) -> JSONResponse:
+    return JSONResponse({"error": reason}, status, {"Retry-After": str(seconds)})
