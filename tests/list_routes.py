@@ -9,7 +9,9 @@ from fakes import FakeEncoder, MemoryStore
 from fastapi.routing import iter_route_contexts
 from starlette.routing import BaseRoute, Mount
 
+from webapp.allowed_folders import AllowedFolders
 from webapp.api import build_api
+from webapp.indexing import Indexing
 from webapp.media import Thumbnails
 from webapp.search import SearchService
 from webapp.ui import build_page, mount_page
@@ -32,11 +34,12 @@ if __name__ == "__main__":
     app = build_api(
         service,
         Thumbnails(Path("unused"), 1),
+        Indexing(AllowedFolders()),
         index_type="IVF_FLAT",
         metric_type="IP",
         default_top_k=16,
         max_query_chars=1000,
         max_upload_bytes=1000,
     )
-    mount_page(app, build_page(service, 16, 1000, mcp=True), mcp=True)
+    mount_page(app, build_page(service, 1000), mcp=True)
     sys.stdout.write(json.dumps(sorted(set(listed(app.routes)))))

@@ -62,7 +62,7 @@ def test_a_link_to_what_looks_the_same_is_not_followed(
     with pytest.raises(ImageGone, match="has changed since it was indexed"):
         open_original(row)
     with pytest.raises(ImageGone, match="has changed since it was indexed"):
-        Thumbnails(tmp_path / "thumbnails", 10**6).path(row)
+        Thumbnails(tmp_path / "thumbnails", 10**6).webp(row)
 
 
 def test_a_file_that_is_written_over_in_place_is_looked_at_again(paint: Paint) -> None:
