@@ -5,7 +5,7 @@ Fills Milvus Lite with made vectors (20,000 unless told otherwise), and prints
 
   encoding     one text that was not asked before, through the encoder
   store        the search in Milvus
-  presenting   hits as the HTML of the page
+  presenting   hits as the JSON of an answer
   the whole    a new text each time; the same text again, which comes from the cache; eight clients
 
 and, for the encoding, the time of open_clip's own encode_text in float32 in turns with it.

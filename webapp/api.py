@@ -20,9 +20,9 @@ from webapp.media import Thumbnails
 from webapp.opened import OpenedFile
 from webapp.originals import open_original
 from webapp.page_data import PageLimits, page_routes
-from webapp.presenters import result_json, stats_json, thumbnail_version
+from webapp.presenters import picture_json, result_json, stats_json, thumbnail_version
 from webapp.query_body import SearchParameters, first_reason, schema_of_queries
-from webapp.search import SearchService
+from webapp.search import SearchService, hit_of
 from webapp.uploads import FORM, JSON, read_query
 
 # The address that a result gives names the content, so that it may be kept; not for ever, since
@@ -113,6 +113,12 @@ def build_api(
 
     app.include_router(library_routes(service.library, indexing.allowed, index_type, metric_type))
     app.include_router(indexing_routes(indexing))
+
+    @app.get("/api/images/{image_id}", responses=PROBLEMS)
+    def picture(request: Request, image_id: int) -> dict[str, Any]:
+        """What is known of an indexed picture."""
+        base = request.scope.get("root_path", "") + "/"
+        return picture_json(hit_of(service.image(image_id)), base)
 
     @app.get("/media/{image_id}/thumbnail")
     def thumbnail(image_id: int, request: Request, v: str = "") -> Response:

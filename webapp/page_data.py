@@ -1,4 +1,4 @@
-"""What the page fetches beside searches: its own files, what it must know to start, one picture."""
+"""What the page fetches beside the API: its own files, and what it must know to start."""
 
 import hashlib
 import mimetypes
@@ -11,9 +11,7 @@ from fastapi.responses import JSONResponse, Response
 
 from milvus.errors import StoreError
 from webapp.answers import error_json
-from webapp.presenters import picture_json
-from webapp.query import Hit
-from webapp.search import SearchService, hit_of
+from webapp.search import SearchService
 
 HERE = Path(__file__).parent
 # Every file that the page may ask for is in one of these folders; no other name is looked up.
@@ -101,11 +99,5 @@ def page_routes(service: SearchService, limits: PageLimits) -> APIRouter:
     def manifest(request: Request) -> Response:
         """What lets a browser install the page as an app; Gradio's page asks for it here."""
         return answer(request, MANIFEST)
-
-    @router.get("/api/images/{image_id}")
-    def picture(request: Request, image_id: int) -> dict[str, Any]:
-        """What is known of an indexed picture."""
-        hit: Hit = hit_of(service.image(image_id))
-        return picture_json(hit, request.scope.get("root_path", "") + "/")
 
     return router

@@ -111,6 +111,8 @@ def test_filters_narrow_a_search(visitor: Visitor) -> None:
     panel.get_by_role("checkbox", name="lemon").check()
     visitor.expect_asked(category="lemon")
     expect(visitor.page.locator("#results .category", has_text="lemon")).to_have_count(16)
+    status = visitor.page.locator("#status")
+    expect(status).to_contain_text("16 best within the filters, of 300 pictures in all")
     panel.get_by_role("checkbox", name="apple").check()
     expect(visitor.page.locator("#show-filters .badge")).to_have_text("2")
     visitor.page.wait_for_function(

@@ -6,7 +6,7 @@ import { hideMessage, sentence, showMessage } from "./messages.js";
 import { drawQueryPicture, pictureOf } from "./picture.js";
 import { drawResults } from "./results.js";
 import { Problem, search } from "./server.js";
-import { NOTHING, asksForSomething, fromAddress, keyOf, toAddress, toQuery, withoutFilters } from "./state.js";
+import { NOTHING, asksForSomething, countFilters, fromAddress, keyOf, toAddress, toQuery, withoutFilters } from "./state.js";
 import * as viewer from "./viewer.js";
 import { hideWelcome, remember } from "./welcome.js";
 import { current, has, onLanguage, t } from "./words.js";
@@ -217,7 +217,9 @@ function draw({ append = false } = {}) {
 function drawStatus() {
   const { hits, searched, took_ms: took, notes, note_kinds: kinds } = answer;
   const values = { count: hits.length, searched, ms: Math.round(took) };
-  $("#status").textContent = hits.length ? t("status", values) : "";
+  $("#status").textContent = hits.length
+    ? t(countFilters(state) ? "status.filtered" : "status", values)
+    : "";
   const shown = hits.length ? notes.map((text, n) => noteText(kinds[n], text)) : [];
   if (location.search !== "" && state.picture) shown.push(t("note.picture_not_in_link"));
   $("#notes").replaceChildren(...shown.map((text) => element("li", {}, text)));
