@@ -61,7 +61,9 @@ def test_the_start_tells_what_there_is(client: TestClient, store: MemoryStore) -
 
 def test_the_start_tells_what_is_the_matter(encoder: FakeEncoder) -> None:
     app = FastAPI()
-    empty = SearchService(MemoryStore(), lambda record: encoder)
+    store = MemoryStore()
+    store.record = None
+    empty = SearchService(store, lambda record: encoder)
     app.include_router(page_routes(empty, PageLimits(16, 1000, 5_000_000)))
     known = TestClient(app).get("/page/start").json()
     assert (known["images"], known["problem"]["kind"]) == (0, "nothing_indexed")
