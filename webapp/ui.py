@@ -33,7 +33,7 @@ THEME = gr.themes.Base(
 
 
 def search_tool(service: SearchService, max_chars: int) -> Callable[[str, int], str]:
-    """What gradio_client and language-model clients call; its docstring is what they read."""
+    """What language-model clients call; its docstring is what they read."""
 
     def search_images(query: str, top_k: int = DEFAULT_RESULTS) -> str:
         """Find pictures in the user's own photo library by a description in words.
@@ -52,7 +52,7 @@ def search_tool(service: SearchService, max_chars: int) -> Callable[[str, int], 
 
 
 def build_page(service: SearchService, max_chars: int) -> gr.Blocks:
-    """The page, and the function ``search_images`` for clients of Gradio's own API."""
+    """The page, and the function ``search_images``, which ``--mcp`` offers as a tool."""
     page: gr.Blocks
     with gr.Blocks(title=TITLE, analytics_enabled=False) as page:
         gr.HTML(FRAME, elem_id="frame", apply_default_css=False)

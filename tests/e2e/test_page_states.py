@@ -156,3 +156,16 @@ def test_a_busy_server_is_waited_for(visitor: Visitor) -> None:
     visitor.come("/?q=lemon")
     expect(visitor.page.get_by_text("Many are searching just now")).to_be_visible()
     visitor.expect_cards()
+
+
+def test_more_results_that_do_not_come_leave_those_that_are_there(visitor: Visitor) -> None:
+    visitor.come("/?q=lemon")
+    visitor.expect_cards()
+    visitor.page.route("**/api/search", lambda route: route.abort())
+    visitor.page.get_by_role("button", name="More results").click()
+    expect(visitor.page.get_by_text("The server does not answer")).to_be_visible()
+    visitor.expect_cards()
+    visitor.page.unroute("**/api/search")
+    visitor.page.get_by_role("button", name="Try again").click()
+    visitor.expect_cards(32)
+    expect(visitor.page.get_by_text("The server does not answer")).to_be_hidden()

@@ -117,7 +117,10 @@ function nothingToSearch() {
 
 async function lookAgain() {
   await learn();
-  if ($("#message").dataset.kind && !$("#message").hidden) await refresh();
+  const { hidden, dataset } = $("#message");
+  if (!hidden && (dataset.kind === "nothing_indexed" || dataset.kind === start.problem?.kind)) {
+    await refresh();
+  }
 }
 
 /** After something was indexed. */

@@ -161,7 +161,7 @@ async function run({ shown = topK, scroll = null } = {}) {
 }
 
 /** The answer, or null when another search came between or a problem is shown. */
-async function request({ topK: count, offset }) {
+async function request({ topK: count, offset, onFail = fail }) {
   const asked = new AbortController();
   running = asked;
   const found = $("#found");
@@ -169,7 +169,7 @@ async function request({ topK: count, offset }) {
   try {
     return await search(toQuery(state, { topK: Math.min(count, 1000), offset }), state.picture, asked.signal);
   } catch (error) {
-    if (error.name !== "AbortError" && running === asked) fail(error);
+    if (error.name !== "AbortError" && running === asked) onFail(error);
     return null;
   } finally {
     clearTimeout(slow);
@@ -194,9 +194,13 @@ function accept(got) {
 async function more({ focus = false } = {}) {
   const before = answer;
   $("#more").disabled = true;
-  const found = await request({ topK, offset: before.hits.length });
+  const again = () => more({ focus });
+  // What is shown stays; only what comes after it is missing.
+  const onFail = (error) => tell(error, [{ key: "again", run: again }]);
+  const found = await request({ topK, offset: before.hits.length, onFail });
   $("#more").disabled = false;
   if (!found || answer !== before) return;
+  hideMessage();
   const known = new Set(before.hits.map(({ id }) => id));
   const added = found.hits.filter(({ id }) => !known.has(id));
   answer = { ...before, hits: [...before.hits, ...added], more: found.more && added.length > 0 };
@@ -236,17 +240,21 @@ function explainNothing({ notes, note_kinds: kinds }) {
   showMessage(kind, { detail: notes[kinds.indexOf(kind)] ?? "", actions });
 }
 
+/** A search that failed: say why in place of the results, and try again where that may help. */
 function fail(error) {
-  if (!(error instanceof Problem)) throw error;
   clear();
   if (error.kind === "nothing_indexed") return onNothing();
-  const again = { key: "again", run: () => run() };
   const passing = PASSING.includes(error.kind);
   const drop = { key: "picture.remove", run: () => go({ picture: null, refine: [] }) };
   const gone = error.kind === "image_gone" ? [drop] : [];
-  showMessage(error.kind, { detail: error.message, actions: passing ? [again] : gone });
+  tell(error, passing ? [{ key: "again", run: () => run() }] : gone);
   if (passing) retry = setTimeout(run, RETRY_MS);
   return undefined;
+}
+
+function tell(error, actions) {
+  if (!(error instanceof Problem)) throw error;
+  showMessage(error.kind, { detail: error.message, actions });
 }
 
 function clear() {
