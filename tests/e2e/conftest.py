@@ -1,5 +1,6 @@
 """The real commands, a real library, a real browser."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -43,8 +44,8 @@ def indexed(library: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return data
 
 
-@pytest.fixture(scope="session")
-def serve() -> Iterator[Callable[..., str]]:
+@contextlib.contextmanager
+def servers() -> Iterator[Callable[..., str]]:
     """Start ``image-search serve`` on a free port; its address. All are stopped at the end."""
     processes: list[subprocess.Popen[str]] = []
 
@@ -77,6 +78,20 @@ def serve() -> Iterator[Callable[..., str]]:
         process.stderr.close()
 
 
+@pytest.fixture
+def serve() -> Iterator[Callable[..., str]]:
+    """Starts servers that end with the test; each holds a model in memory."""
+    with servers() as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def serve_all() -> Iterator[Callable[..., str]]:
+    """Starts servers for all tests of a file."""
+    with servers() as start:
+        yield start
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """A real headless Chromium: the system's where there is one, else Playwright's own."""
@@ -91,9 +106,10 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def address(indexed: Path, serve: Callable[..., str]) -> str:
+def address(indexed: Path) -> Iterator[str]:
     """A server over the sample library."""
-    return serve(indexed)
+    with servers() as start:
+        yield start(indexed)
 
 
 @pytest.fixture

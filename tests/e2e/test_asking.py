@@ -23,8 +23,8 @@ def data(library: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def address(data: Path, serve: Callable[..., str]) -> str:
-    return serve(data)
+def address(data: Path, serve_all: Callable[..., str]) -> str:
+    return serve_all(data)
 
 
 def search(data: Path, *options: object) -> dict[str, Any]:

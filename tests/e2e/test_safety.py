@@ -42,7 +42,7 @@ class Place:
 
 @pytest.fixture(scope="module")
 def place(
-    library: Path, serve: Callable[..., str], tmp_path_factory: pytest.TempPathFactory
+    library: Path, serve_all: Callable[..., str], tmp_path_factory: pytest.TempPathFactory
 ) -> Place:
     """A small library, secrets all around it, and a server in a folder of settings."""
     root = tmp_path_factory.mktemp("safety")
@@ -65,7 +65,7 @@ def place(
         secret.write_bytes(SECRET)
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("GRADIO_TEMP_DIR", str(uploads))
-        address = serve(data, "--server-requests-per-minute", "0", "--mcp", cwd=working)
+        address = serve_all(data, "--server-requests-per-minute", "0", "--mcp", cwd=working)
     return Place(address, own, data, working, uploads)
 
 
@@ -263,8 +263,8 @@ def test_pictures_are_had_by_id_alone(place: Place, hits: dict[str, str]) -> Non
 
 
 @pytest.fixture(scope="module")
-def guarded(place: Place, serve: Callable[..., str]) -> str:
-    return serve(place.data, "--auth", "me:secret", "--mcp", cwd=place.working)
+def guarded(place: Place, serve_all: Callable[..., str]) -> str:
+    return serve_all(place.data, "--auth", "me:secret", "--mcp", cwd=place.working)
 
 
 def test_every_route_asks_a_stranger_for_the_password(guarded: str) -> None:

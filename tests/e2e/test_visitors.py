@@ -208,9 +208,9 @@ def test_a_file_of_users_that_others_can_read_is_told(indexed: Path, tmp_path: P
 
 
 @pytest.fixture(scope="module")
-def behind(indexed: Path, serve: Callable[..., str]) -> str:
+def behind(indexed: Path, serve_all: Callable[..., str]) -> str:
     """The address of a server for proxies, without its root path."""
-    return serve(indexed, "--root-path", "/pictures").removesuffix("/pictures")
+    return serve_all(indexed, "--root-path", "/pictures").removesuffix("/pictures")
 
 
 @pytest.mark.parametrize("strip", [True, False], ids=["stripped", "kept"])
