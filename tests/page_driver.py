@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, quote_plus, urlsplit
 from playwright.sync_api import Locator, Page, expect
 
 # The tests share two cores with servers and a browser.
-PATIENCE_MS = 30_000
+PATIENCE_MS = 60_000
 LOADED = """selector => [...document.querySelectorAll(selector)]
     .every(picture => picture.complete && picture.naturalWidth)"""
 
