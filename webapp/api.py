@@ -121,10 +121,10 @@ def build_api(
         return picture_json(hit_of(service.image(image_id)), base)
 
     @app.get("/media/{image_id}/thumbnail")
-    def thumbnail(image_id: int, request: Request, v: str = "") -> Response:
+    async def thumbnail(image_id: int, request: Request, v: str = "") -> Response:
         """A small WebP of an indexed picture; ``v`` is its version, as ``thumbnail_url`` has it."""
-        row = service.image(image_id)
-        content = thumbnails.webp(row)
+        row = await run_in_threadpool(service.image, image_id)
+        content = await thumbnails.webp(row)
         version = thumbnail_version(row.content_hash)
         headers = {
             **SAFE_HEADERS,

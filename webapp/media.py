@@ -5,8 +5,10 @@ looked at only while it is still the one that was indexed (``originals.py``).
 """
 
 import contextlib
-import threading
 from pathlib import Path
+
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
 
 from embeddings.errors import ImageError
 from embeddings.images import open_image
@@ -25,15 +27,24 @@ class Thumbnails:
     def __init__(self, folder: Path, max_pixels: int) -> None:
         self._folder = ThumbnailFolder(folder)
         self._max_pixels = max_pixels
-        self._rendering = threading.Semaphore(RENDERED_AT_ONCE)
+        self._rendering = CapacityLimiter(RENDERED_AT_ONCE)
 
-    def webp(self, row: ImageRow) -> bytes:
+    async def webp(self, row: ImageRow) -> bytes:
         """A picture's thumbnail, made where it is missing. Raises ImageGone."""
-        # Of a picture that is gone nothing is shown, kept thumbnails neither.
-        original(row)
-        kept = self._folder.read(row.content_hash)
+        # In threads of their own: however many are to be made, what is asked beside them goes on.
+        kept = await run_sync(self.kept, row)
         if kept:
             return kept
+        return await run_sync(self.made, row, limiter=self._rendering)
+
+    def kept(self, row: ImageRow) -> bytes | None:
+        """The thumbnail that indexing made. Raises ImageGone."""
+        # Of a picture that is gone nothing is shown, kept thumbnails neither.
+        original(row)
+        return self._folder.read(row.content_hash)
+
+    def made(self, row: ImageRow) -> bytes:
+        """A new thumbnail, which is kept where it can be. Raises ImageGone."""
         made = self._made(row)
         # Shown all the same where it cannot be kept: a full disk, a folder that is only read.
         with contextlib.suppress(OSError):
@@ -42,7 +53,7 @@ class Thumbnails:
 
     def _made(self, row: ImageRow) -> bytes:
         try:
-            with self._rendering, open_original(row) as source:
+            with open_original(row) as source:
                 data = source.read()
                 opened = open_image(data, max_pixels=self._max_pixels, at_least=SIDE)
                 return thumbnail_of(data, opened, self._max_pixels)

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 
 from configs.settings import ServerSettings
 from embeddings.errors import EncoderError, first_line
-from milvus.errors import CollectionMissing, StoreError
+from milvus.errors import CollectionMissing, StoreError, StoreUnavailable
 from webapp.accounts import Accounts
 from webapp.announcing import ALL_ADDRESSES, is_local, lan_address, say, say_qr, shown_address
 from webapp.api import build_api
@@ -32,6 +32,8 @@ from webapp.sites import LOOPBACK, OwnSite
 GRADIO_FOLDERS = {"gradio_api", "assets", "static", "config"}
 # Pages hold a stream open, which would keep the server from ending.
 SHUTDOWN_S = 2
+# Until then the model is not needed.
+LOOK_AGAIN_S = 3.0
 
 
 def listen(settings: ServerSettings) -> socket.socket:
@@ -188,11 +190,20 @@ def _public_link(address: str, port: int) -> str:
 
 
 def _warm_up(service: SearchService, ended: threading.Event) -> None:
-    """Load the model behind the page; what fails is told to whoever searches."""
+    """Load the model behind the page, as soon as something is indexed; what fails is told to
+    whoever searches."""
+    told = ""
     try:
-        service.warm_up()
-    except CollectionMissing:
-        return
+        while not ended.is_set():
+            try:
+                service.warm_up()
+                return
+            except (CollectionMissing, StoreUnavailable) as error:
+                # Something may be indexed soon, or the store come back.
+                if isinstance(error, StoreUnavailable) and str(error) != told:
+                    told = str(error)
+                    say(f"image-search: {error}")
+                ended.wait(LOOK_AGAIN_S)
     except (StoreError, EncoderError) as error:
         say(f"image-search: {error}")
     except Exception:

@@ -1,12 +1,13 @@
 """Searching on the page by words, in a real browser."""
 
+import contextlib
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from page_driver import Visitor
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Error, Route, expect
 
 
 def test_words_find_sixteen_pictures(visitor: Visitor) -> None:
@@ -195,3 +196,97 @@ def test_a_password_guards_the_page(
     session = context.new_cdp_session(friend.page)
     assert session.send("Page.getAppManifest")["errors"] == []  # with the password, too
     context.close()
+
+
+def slowly(visitor: Visitor, words: str) -> Callable[[], None]:
+    """Hold the answers to a search of these words until the returned function is called."""
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        if words in (route.request.post_data or ""):
+            held.append(route)
+        else:
+            route.continue_()
+
+    visitor.page.route("**/api/search", hold)
+
+    def let_go() -> None:
+        for route in held:
+            # A request that the page has given up has no route any more.
+            with contextlib.suppress(Error):
+                route.continue_()
+
+    return let_go
+
+
+def test_going_back_during_a_search_shows_what_was_there(visitor: Visitor) -> None:
+    visitor.come("/?q=a+photo+of+a+lemon")
+    visitor.expect_cards()
+    ids = visitor.ids()
+    let_go = slowly(visitor, "banana")
+    visitor.search("a photo of a banana")
+    visitor.expect_asked(q="a+photo+of+a+banana")
+    visitor.page.go_back()
+    let_go()
+    visitor.expect_cards()
+    visitor.page.wait_for_load_state("networkidle")
+    assert visitor.ids() == ids
+    expect(visitor.box).to_have_value("a photo of a lemon")
+    expect(visitor.page.locator("#found[aria-busy]")).to_have_count(0)
+
+
+def test_more_of_what_is_shown_is_not_more_of_what_is_asked(visitor: Visitor) -> None:
+    visitor.come("/?q=a+photo+of+a+lemon")
+    visitor.expect_cards()
+    let_go = slowly(visitor, "banana")
+    visitor.search("a photo of a banana")
+    visitor.page.get_by_role("button", name="More results").click()
+    assert visitor.found("a photo of an apple").count("apple") >= 14
+    let_go()
+    visitor.page.wait_for_load_state("networkidle")
+    assert visitor.categories().count("apple") >= 14
+    assert visitor.cards.count() == 16
+
+
+def test_what_is_typed_stays_when_something_else_is_chosen(visitor: Visitor) -> None:
+    visitor.come()
+    visitor.page.get_by_label("Results as you type").uncheck()
+    visitor.page.get_by_role("button", name="Filters").click()
+    lemon = visitor.page.get_by_role("checkbox", name="lemon")
+    expect(lemon).to_be_visible()
+    visitor.box.fill("fruit")
+    visitor.page.get_by_role("textbox", name="Without").fill("leaf")
+    lemon.check()
+    visitor.expect_asked(q="fruit", without="leaf", category="lemon")
+    visitor.expect_cards()
+
+
+def test_what_is_typed_before_the_server_has_spoken_stays(visitor: Visitor) -> None:
+    held: list[Route] = []
+    visitor.page.route("**/page/start", held.append)
+    visitor.come()
+    visitor.box.press_sequentially("a photo of a lemon", delay=10)
+    while not held:
+        visitor.page.wait_for_timeout(10)
+    held[0].continue_()
+    visitor.expect_cards()
+    expect(visitor.box).to_have_value("a photo of a lemon")
+
+
+def test_the_library_and_back_loses_nothing(visitor: Visitor, library: Path) -> None:
+    visitor.come()
+    visitor.paste(min((library / "banana").iterdir()))
+    visitor.expect_cards()
+    ids = visitor.ids()
+    visitor.page.evaluate("window.scrollTo(0, 500)")
+    visitor.page.get_by_role("tab", name="Library").click()
+    visitor.page.wait_for_selector("#map canvas")
+    visitor.page.get_by_role("tab", name="Search").click()
+    visitor.expect_cards()
+    assert visitor.ids() == ids
+    expect(visitor.page.locator("#query-picture img")).to_be_visible()
+    visitor.page.get_by_role("tab", name="Library").click()
+    visitor.paste(min((library / "lemon").iterdir()))  # there, too
+    visitor.expect_cards()
+    expect(visitor.page.locator("#search-view")).to_be_visible()
+    assert visitor.categories().count("lemon") >= 10

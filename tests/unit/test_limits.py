@@ -196,3 +196,40 @@ def test_an_application_s_own_errors_are_not_hidden() -> None:
                 await client.post("/", content=b"x")
 
     asyncio.run(scenario())
+
+
+def test_a_search_that_is_sent_slowly_takes_no_place_and_is_given_up() -> None:
+    async def never() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.Event().wait()
+
+    async def scenario() -> None:
+        app = PlainTextResponse("found")
+        limits = SearchLimits(app, at_once=1, per_minute=0, sending_s=0.2)
+        async with visit(limits) as client:
+            slow = [
+                asyncio.create_task(client.post("/api/search", content=never())) for _ in range(20)
+            ]
+            await asyncio.sleep(0)
+            assert (await client.get("/api/search?q=a")).status_code == 200
+            for answer in await asyncio.gather(*slow):
+                assert (answer.status_code, "within 0.2 seconds" in answer.text) == (408, True)
+
+    asyncio.run(scenario())
+
+
+def test_what_was_sent_reaches_the_application_whole() -> None:
+    async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+        body = await Request(scope, receive).body()
+        await PlainTextResponse(body)(scope, receive, send)
+
+    async def parts() -> AsyncIterator[bytes]:
+        for part in (b"one, ", b"two, ", b"three"):
+            yield part
+
+    async def scenario() -> None:
+        async with visit(SearchLimits(echo, at_once=1, per_minute=0)) as client:
+            answer = await client.post("/api/search", content=parts())
+            assert answer.content == b"one, two, three"
+
+    asyncio.run(scenario())

@@ -8,7 +8,7 @@ import { startPictures } from "./picture.js";
 import { moveWithKeys } from "./results.js";
 import * as search from "./search.js";
 import { ask } from "./server.js";
-import { countFilters } from "./state.js";
+import { asksForSomething, countFilters } from "./state.js";
 import { showTab, startTabs } from "./tabs.js";
 import * as viewer from "./viewer.js";
 import { showWelcome, startWelcome } from "./welcome.js";
@@ -20,10 +20,12 @@ const AS_TYPED = "as-typed";
 
 let start = { top_k: 16, max_upload_bytes: 20_000_000, images: 0, model: "ready", problem: null };
 let facts = null;
+let known = null; // a promise: the server has said what there is
+let looking = null;
 
 async function main() {
   const language = words.use(words.preferred());
-  const known = learn();
+  known = learn();
   await appears("#viewer"); // the last of the frame
   await language;
   startLook();
@@ -35,40 +37,41 @@ async function main() {
     closed: search.closed,
   });
   startPictures({
-    onPicture: (picture) => search.go({ picture }),
+    onPicture: inSearch((picture) => search.go({ picture })),
     onIndexed: (id) => search.similarTo({ id }),
     onRemove: () => search.go({ picture: null }),
-    onRefused: (reason) => showMessage(reason),
+    onRefused: inSearch((reason) => showMessage(reason)),
     maxBytes: () => start.max_upload_bytes,
   });
   startFilters((changes) => search.go(changes));
-  startWelcome((q) => {
-    $("#query").value = q;
-    search.go({ q });
-  });
+  startWelcome((q) => search.go({ q }));
   moveWithKeys();
   startForm();
   startTabs({
     onSearch: () => search.restore(history.state),
+    onLeave: search.rememberPlace,
     open: search.openById,
     search: inSearch(search.go),
     indexed: refresh,
   });
   words.translate(document);
-  document.body.dataset.ready = "true";
-  $("#query").focus();
-
-  await known;
-  search.startSearch({ topK: start.top_k, nothing: nothingToSearch });
+  search.startSearch({ topK: known.then(() => start.top_k), nothing: nothingToSearch });
   window.addEventListener("popstate", (event) => arrive(event.state));
-  await arrive(history.state);
+  // Before anything can be typed: the address fills the fields.
+  arrive(history.state);
+  $("#query").focus({ preventScroll: true });
+  document.body.dataset.ready = "true";
+
   const wide = window.matchMedia("(min-width: 1000px)").matches;
   if (wide && countFilters(search.state)) toggle(true);
+  await known;
+  if (start.images) loadFacts();
   watchModel();
 }
 
 /** The same, in the view of the search. */
 const inSearch = (act) => (...given) => {
+  viewer.hide();
   showTab("search");
   return act(...given);
 };
@@ -88,7 +91,6 @@ async function arrive(entry) {
   showTab(view === "library" ? "library" : "search");
   if (view === "library") await search.showLarge(new URLSearchParams(location.search).get("show"));
   else await search.restore(entry);
-  if (!facts && start.images) loadFacts();
 }
 
 /** Categories with their counts take a moment in a large collection; searching does not wait. */
@@ -103,7 +105,10 @@ async function loadFacts() {
 }
 
 /** Nothing is searched for, or nothing can be: say what there is. */
-function nothingToSearch() {
+async function nothingToSearch(problem = null) {
+  await known;
+  if (problem) start = { ...start, images: 0, problem: { error: problem.message, kind: problem.kind } };
+  else if (asksForSomething(search.state)) return; // something was typed meanwhile
   if (start.images) {
     showWelcome(facts ?? { images: start.images, categories: [] });
     return;
@@ -112,15 +117,17 @@ function nothingToSearch() {
   const empty = kind === "nothing_indexed";
   const commands = empty ? ["index-folder /path/to/your/photos"] : [];
   showMessage(kind, { detail: empty ? "" : error, commands });
-  setTimeout(lookAgain, LOOK_AGAIN_MS);
+  clearTimeout(looking);
+  looking = setTimeout(lookAgain, LOOK_AGAIN_MS);
 }
 
 async function lookAgain() {
+  const before = JSON.stringify(start);
   await learn();
   const { hidden, dataset } = $("#message");
-  if (!hidden && (dataset.kind === "nothing_indexed" || dataset.kind === start.problem?.kind)) {
-    await refresh();
-  }
+  if (hidden || !["nothing_indexed", "store_away", "unreachable"].includes(dataset.kind)) return;
+  if (JSON.stringify(start) !== before) await refresh();
+  else looking = setTimeout(lookAgain, LOOK_AGAIN_MS);
 }
 
 /** After something was indexed. */
@@ -150,12 +157,11 @@ function startForm() {
   asTyped.checked = localStorage.getItem(AS_TYPED) !== "false";
   asTyped.addEventListener("change", () => localStorage.setItem(AS_TYPED, asTyped.checked));
   let pause;
-  const fields = () => ({ q: query.value, without: $("#without").value });
   const typed = (event) => {
     clearTimeout(pause);
     // Between the keys of an input method there is no word yet.
     if (asTyped.checked && !event.isComposing) {
-      pause = setTimeout(() => search.go(fields(), { typed: true }), TYPING_PAUSE_MS);
+      pause = setTimeout(() => search.go({}, { typed: true }), TYPING_PAUSE_MS);
     }
   };
   for (const field of [query, $("#without")]) {
@@ -165,8 +171,8 @@ function startForm() {
   $("#search").addEventListener("submit", (event) => {
     event.preventDefault();
     clearTimeout(pause);
-    if (query.value.trim() || search.state.picture || search.state.refine.length) search.go(fields());
-    else if ($("#without").value.trim()) search.go(fields());
+    if (query.value.trim() || search.state.picture || search.state.refine.length) search.go();
+    else if ($("#without").value.trim()) search.go();
     else query.focus();
   });
   $("#balance").addEventListener("change", (event) => search.go({ balance: Number(event.target.value) }));
@@ -175,6 +181,7 @@ function startForm() {
     const typing = event.target.closest?.("input, textarea, select, [contenteditable]");
     if (event.key !== "/" || typing || viewer.isOpen() || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
+    $("#tab-search").click();
     query.focus({ preventScroll: true });
     query.select();
   });

@@ -32,8 +32,12 @@ export function drawMontages(section, categories, actions) {
 
 function box(name, count, hidden, actions) {
   const label = name || t("no_category");
-  const search = element("button", { type: "button", class: "quiet" }, label, element("span", { class: "count" }, count.toLocaleString(locale())));
-  search.addEventListener("click", () => actions.search({ ...NOTHING, q: label, categories: [name] }));
+  const number = element("span", { class: "count" }, count.toLocaleString(locale()));
+  // Without a name there are no words to search for.
+  const search = element(name ? "button" : "p", name ? { type: "button", class: "quiet" } : {}, label, number);
+  if (name) {
+    search.addEventListener("click", () => actions.search({ ...NOTHING, q: name, categories: [name] }));
+  }
   return element("article", { "data-category": name, hidden }, search, element("div", { class: "montage" }));
 }
 

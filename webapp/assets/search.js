@@ -5,7 +5,7 @@ import { drawFilters, scaleScore } from "./filters.js";
 import { hideMessage, sentence, showMessage } from "./messages.js";
 import { drawQueryPicture, pictureOf } from "./picture.js";
 import { drawResults } from "./results.js";
-import { Problem, search } from "./server.js";
+import { Problem, ask, search } from "./server.js";
 import { NOTHING, asksForSomething, countFilters, fromAddress, keyOf, toAddress, toQuery, withoutFilters } from "./state.js";
 import * as viewer from "./viewer.js";
 import { hideWelcome, remember } from "./welcome.js";
@@ -18,16 +18,17 @@ const ANSWERS_KEPT = 30;
 const PASSING = ["unreachable", "store_away", "busy"];
 
 export let state = NOTHING;
-let topK = 16;
-let answer = null; // of the state that is shown: {key, hits, more, searched, took_ms, notes…}
+let results = Promise.resolve(16); // how many a page of results has, once the server has said it
+let answer = null; // what is shown: {key, address, hits, more, searched, took_ms, notes…}
 let running = null;
 let retry = null;
 let onNothing = () => {};
 const answers = new Map(); // of this visit, for the back button
 
-/** Begin; `nothing` is called when there is nothing to search for, or nothing indexed. */
-export function startSearch({ topK: results, nothing }) {
-  topK = results;
+/** Begin; `topK` is a promise. `nothing` is called when there is nothing to search for, and with
+ * the problem when nothing is indexed. */
+export function startSearch({ topK, nothing }) {
+  results = topK;
   onNothing = nothing;
   history.scrollRestoration = "manual";
   $("#more").addEventListener("click", () => more({ focus: true }));
@@ -36,8 +37,9 @@ export function startSearch({ topK: results, nothing }) {
 
 /** Search for a changed state. A typed one takes the place of the typed one before it in the
  * history, so that the back button leads to what was meant, not through every letter. */
-export function go(changes, { typed = false } = {}) {
-  const next = { ...state, ...changes };
+export function go(changes = {}, { typed = false } = {}) {
+  // What stands in the fields counts, also where it was not searched for yet.
+  const next = { ...state, ...fields(), ...changes };
   // What follows from the large view takes its place: back leads to the results it was opened from.
   const replace = (typed && history.state?.typed) || history.state?.viewing;
   const same = keyOf(next) === keyOf(state) && toAddress(next) === (location.search || "./");
@@ -54,8 +56,11 @@ export function go(changes, { typed = false } = {}) {
   return run();
 }
 
+const fields = () => ({ q: $("#query").value, without: $("#without").value });
+
 /** Take up what the address says: at the start, and after the back button. */
 export async function restore(entry) {
+  stop();
   const given = fromAddress(location.search);
   given.picture = entry?.picture ? pictureOf(entry.picture) : null;
   const same = answer?.key === keyOf(given);
@@ -121,27 +126,34 @@ const focusCard = (id) => $(`#results li[data-id="${id}"] .card`)?.focus();
 
 /** Show a picture large, or none. */
 export async function showLarge(id) {
-  if (!id) return viewer.hide();
+  if (!/^\d+$/.test(id ?? "")) return viewer.hide();
   const index = inLibrary() ? -1 : indexOf(id);
   if (index >= 0) {
     return viewer.show(answer.hits[index], { index, count: answer.hits.length, more: answer.more });
   }
-  // A link to a picture that is not among the first results.
-  const found = await fetch(`api/images/${id}`).then((got) => (got.ok ? got.json() : null), () => null);
-  return found ? viewer.show(found, { index: 0, count: 1, more: false }) : undefined;
+  // A link to a picture that is not among the first results, or one of the library view.
+  const found = await ask(`api/images/${id}`).catch(() => null);
+  const still = new URLSearchParams(location.search).get("show") === id;
+  return found && still ? viewer.show(found, { index: 0, count: 1, more: false }) : undefined;
 }
 
 /** Note in the history where the visitor is, before leaving it. */
-function rememberPlace() {
+export function rememberPlace() {
   const shown = answer?.hits.length ?? 0;
   history.replaceState({ ...history.state, shown, scroll: window.scrollY }, "");
 }
 
-async function run({ shown = topK, scroll = null } = {}) {
+/** Give up what is being asked, and what would be asked again. */
+function stop() {
   running?.abort();
+  running = null;
   clearTimeout(retry);
+  $("#found").removeAttribute("aria-busy");
+}
+
+async function run({ shown = 0, scroll = null } = {}) {
+  stop();
   if (!asksForSomething(state)) {
-    running = null;
     clear();
     if (state.without.trim()) showMessage("only_without");
     else onNothing();
@@ -153,21 +165,25 @@ async function run({ shown = topK, scroll = null } = {}) {
   if (kept && scroll !== null) {
     accept(kept);
   } else {
-    const found = await request({ topK: Math.max(shown, topK), offset: 0 });
+    const address = toAddress(state);
+    const found = await request({ least: shown });
     if (!found) return;
-    accept({ ...found, key });
+    accept({ ...found, key, address });
   }
   window.scrollTo(0, scroll ?? 0);
 }
 
 /** The answer, or null when another search came between or a problem is shown. */
-async function request({ topK: count, offset, onFail = fail }) {
+async function request({ least = 0, offset = 0, onFail = fail }) {
   const asked = new AbortController();
   running = asked;
   const found = $("#found");
   const slow = setTimeout(() => found.setAttribute("aria-busy", "true"), SLOW_MS);
+  const { picture } = state;
   try {
-    return await search(toQuery(state, { topK: Math.min(count, 1000), offset }), state.picture, asked.signal);
+    const query = toQuery(state, { topK: Math.min(Math.max(least, await results), 1000), offset });
+    const got = await search(query, picture, asked.signal);
+    return running === asked ? got : null;
   } catch (error) {
     if (error.name !== "AbortError" && running === asked) onFail(error);
     return null;
@@ -192,12 +208,14 @@ function accept(got) {
 }
 
 async function more({ focus = false } = {}) {
+  // While another search is on its way, what is shown is not what is asked for any more.
+  if (running || answer?.key !== keyOf(state)) return;
   const before = answer;
   $("#more").disabled = true;
   const again = () => more({ focus });
   // What is shown stays; only what comes after it is missing.
   const onFail = (error) => tell(error, [{ key: "again", run: again }]);
-  const found = await request({ topK, offset: before.hits.length, onFail });
+  const found = await request({ offset: before.hits.length, onFail });
   $("#more").disabled = false;
   if (!found || answer !== before) return;
   hideMessage();
@@ -210,7 +228,7 @@ async function more({ focus = false } = {}) {
 }
 
 function draw({ append = false } = {}) {
-  $("#results").dataset.of = toAddress(state);
+  $("#results").dataset.of = answer.address;
   const addressOf = (hit) => toAddress(state, { show: hit.id });
   const first = drawResults(answer.hits, { append, addressOf, onOpen: open, onSimilar: similarTo });
   $("#more").hidden = !answer.more;
@@ -243,7 +261,7 @@ function explainNothing({ notes, note_kinds: kinds }) {
 /** A search that failed: say why in place of the results, and try again where that may help. */
 function fail(error) {
   clear();
-  if (error.kind === "nothing_indexed") return onNothing();
+  if (error.kind === "nothing_indexed") return onNothing(error);
   const passing = PASSING.includes(error.kind);
   const drop = { key: "picture.remove", run: () => go({ picture: null, refine: [] }) };
   const gone = error.kind === "image_gone" ? [drop] : [];

@@ -4,10 +4,12 @@ import { $, $$ } from "./dom.js";
 import { showLibrary, startLibrary } from "./library.js";
 
 let onSearch = () => {};
-let lastSearch = "./";
+let onLeave = () => {};
+let lastSearch = { address: "./", entry: null };
 
-export function startTabs({ onSearch: back, ...actions }) {
+export function startTabs({ onSearch: back, onLeave: leave, ...actions }) {
   onSearch = back;
+  onLeave = leave;
   startLibrary(actions);
   const tabs = $$("#tabs [role=tab]");
   for (const tab of tabs) {
@@ -26,8 +28,14 @@ const nameOf = (tab) => tab.id.replace("tab-", "");
 /** The visitor goes to a view: its address is a place of its own in the history. */
 function choose(name) {
   if ($(`#tab-${name}`).getAttribute("aria-selected") === "true") return;
-  if (name === "library") lastSearch = location.search || "./";
-  history.pushState({ scroll: 0 }, "", name === "library" ? "?view=library" : lastSearch);
+  if (name === "library") {
+    onLeave();
+    lastSearch = { address: location.search || "./", entry: history.state };
+    history.pushState(null, "", "?view=library");
+    window.scrollTo(0, 0);
+  } else {
+    history.pushState(lastSearch.entry, "", lastSearch.address);
+  }
   showTab(name);
   if (name === "search") onSearch();
 }
