@@ -92,7 +92,9 @@ def serve_all() -> Iterator[Callable[..., str]]:
         yield start
 
 
-@pytest.fixture(scope="session")
+# Playwright runs an event loop in this thread, beside which no other test can run one: it ends with
+# the file.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """A real headless Chromium: the system's where there is one, else Playwright's own."""
     with sync_playwright() as playwright:
