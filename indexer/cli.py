@@ -5,6 +5,7 @@ import contextlib
 import functools
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -66,6 +67,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     from milvus.errors import StoreError
 
     quiet_libraries()
+    if arguments.progress_json:
+        # A program that was started in the background ignores Ctrl+C, and so do those that it
+        # starts; the one that reads the progress stops the run by it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     with one_line_errors(
         PROGRAM, (NotAFolder, BadManifest), (IndexingError, StoreError, EncoderError)
     ):

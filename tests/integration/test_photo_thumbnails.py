@@ -23,7 +23,9 @@ from indexer.thumbnailing import Thumbnailing
 from milvus.collection import MilvusCollection
 from milvus.connection import Connection
 from milvus.filters import ImageFilter
+from webapp.allowed_folders import AllowedFolders
 from webapp.api import build_api
+from webapp.indexing import Indexing
 from webapp.media import Thumbnails
 from webapp.search import SearchService
 
@@ -75,6 +77,7 @@ class Indexed:
         api = build_api(
             SearchService(self.store, lambda record: Encoder()),
             Thumbnails(self.data / "thumbnails", 10**8),
+            Indexing(AllowedFolders()),
             index_type="IVF_FLAT",
             metric_type="IP",
             default_top_k=PAGE,

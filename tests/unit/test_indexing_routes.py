@@ -31,7 +31,8 @@ REPORT = {
 }  # fmt: skip
 
 SAYS = f"""
-import json, sys
+import json, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 print("loading fake …", file=sys.stderr)
 print(json.dumps({PROGRESS}), flush=True)
 """
@@ -40,18 +41,18 @@ FAILED = f"{SAYS}\nprint('index-folder: no picture in /l', file=sys.stderr)\nsys
 CRASHED = f"{SAYS}\nimport os\nos.kill(os.getpid(), 9)"
 SILENT = "import sys; sys.exit(3)"
 # Begins, and ends as the indexer does when it is interrupted.
-STOPPABLE = f"""{SAYS}
+STOPPABLE = f"""
 import time
 try:
+    {SAYS.strip().replace(chr(10), chr(10) + "    ")}
     time.sleep({WAIT_S})
 except KeyboardInterrupt:
     print(json.dumps({dict(REPORT, interrupted=True)}))
     sys.exit(1)
 """
 STUBBORN = f"""
-import signal, sys, time
-signal.signal(signal.SIGINT, signal.SIG_IGN)
-{SAYS}
+{SAYS.replace("default_int_handler", "SIG_IGN")}
+import time
 time.sleep({WAIT_S})
 """
 TELLS_ITS_CALL = f"""{SAYS}
