@@ -67,7 +67,8 @@ function draw(facts) {
   );
   drawMontages(montages, facts.categories, actions);
   drawMap(map, facts.categories, actions);
-  drawIndexing(indexing, indexed);
+  if (facts.indexing.allowed) drawIndexing(indexing, indexed);
+  else indexing.hidden = true;
 }
 
 function summary(facts) {
