@@ -168,7 +168,7 @@ def _store(settings: Settings) -> "MilvusCollection":
         timeout=settings.milvus.timeout,
         create=False,  # a search in the wrong place should not leave a store there
     )
-    return MilvusCollection(connection, settings.milvus.collection)
+    return MilvusCollection(connection, settings.milvus.collection, settings.milvus.index_type)
 
 
 def _service(
@@ -217,7 +217,7 @@ def _serve(settings: Settings) -> int:
         settings.server,
         _indexing(settings, store, service),
         accounts,
-        index_type=store.index.index_type,
+        index_type=lambda: store.index.index_type,  # it may be rebuilt meanwhile
         metric_type=METRIC_TYPE,
         top_k=settings.search.top_k,
         max_query_chars=settings.search.max_query_chars,
