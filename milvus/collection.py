@@ -267,6 +267,13 @@ class MilvusCollection:
         )
         return int(answer[0]["count(*)"])
 
+    def sealed_rows(self) -> int:
+        """Rows in sealed segments, deleted ones included; whether or not an index is there."""
+        found = self._call(
+            lambda client: client.get_collection_stats(self.name, timeout=self._timeout)
+        )
+        return int(found["row_count"])
+
     def token(self, library: str) -> str | None:
         """The word that ``set_token`` kept for a library."""
         return self._properties().get(token_property(library)) or None

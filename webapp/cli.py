@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 PROGRAM = "image-search"
 # Searching takes the model that the collection records; another one could not compare.
 RECORDED = ("model.name", "model.pretrained")
+# Only what makes a collection, or changes its index, needs to be told which.
+MADE_WITH = "milvus.index_type"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -68,6 +70,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 return _stats(settings, arguments.json)
             case "encoder":
                 return _encoder(settings)
+            case "tune":
+                return _tune(settings, arguments)
             case _:
                 return _drop(settings, arguments.library, arguments.yes)
 
@@ -89,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     add_query_options(search)
     add_settings(
         search, "model", "milvus", "search", "indexing.max_pixels",
-        without=(*RECORDED, "model.batch_size"),
+        without=(*RECORDED, "model.batch_size", MADE_WITH),
     )  # fmt: skip
     label = commands.add_parser("label", help="tell which of some labels pictures show")
     label.add_argument(
@@ -111,19 +115,33 @@ def _parser() -> argparse.ArgumentParser:
         "--write", action="store_true", help="store the best label of indexed pictures, for --label"
     )
     label.add_argument("--json", action="store_true", help="print JSON")
-    add_settings(label, "model", "milvus", "indexing.max_pixels", without=RECORDED)
+    add_settings(label, "model", "milvus", "indexing.max_pixels", without=(*RECORDED, MADE_WITH))
     export = commands.add_parser(
         "export", help="write ids, paths, categories and vectors to a file"
     )
     export.add_argument("file", metavar="FILE", type=Path, help="name.parquet or name.npz")
-    add_settings(export, "milvus")
+    add_settings(export, "milvus", without=(MADE_WITH,))
     stats = commands.add_parser("stats", help="tell what is indexed")
     stats.add_argument("--json", action="store_true", help="print JSON")
-    add_settings(stats, "milvus")
+    add_settings(stats, "milvus", without=(MADE_WITH,))
+    tune = commands.add_parser(
+        "tune", help="measure searches against exact ones, and set them to be exact enough"
+    )
+    tune.add_argument("--recall", type=_share, default=0.98, metavar="R", help="default: 0.98")
+    tune.add_argument(
+        "--queries", type=_queries, default=100, metavar="N", help="10 to 1000 (default: 100)"
+    )
+    tune.add_argument(
+        "--rebuild",
+        action="store_true",
+        help="build the index anew before, for the pictures there are now; --index-type changes it",
+    )
+    tune.add_argument("--json", action="store_true", help="print JSON")
+    add_settings(tune, "milvus")
     drop = commands.add_parser("drop", help="remove the index; the pictures stay")
     drop.add_argument("--library", metavar="FOLDER", type=Path, help="only this library's entries")
     drop.add_argument("--yes", action="store_true", help="do not ask")
-    add_settings(drop, "milvus")
+    add_settings(drop, "milvus", without=(MADE_WITH,))
     encoder = commands.add_parser(
         "encoder", help="serve the model alone, to Weaviate and to --encoder-url"
     )
@@ -147,6 +165,22 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no number from 1")
     return int(text)
+
+
+def _queries(text: str) -> int:
+    if not text.isdecimal() or not 10 <= int(text) <= 1000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 10 to 1000")
+    return int(text)
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0 and up to 1, as in 0.98")
+    return value
 
 
 def _user(text: str) -> str:
@@ -330,6 +364,24 @@ def _stats(settings: Settings, as_json: bool) -> int:
         print(json.dumps(stats_json(stats, *kinds), ensure_ascii=False))
     else:
         print(stats_text(stats, *kinds))
+    return DONE
+
+
+def _tune(settings: Settings, arguments: argparse.Namespace) -> int:
+    from milvus.lock import writing
+    from webapp.announcing import say
+    from webapp.tuning import keep, rebuild, tune, tuning_json, tuning_text
+
+    store = _store(settings)
+    state = store.index_state()
+    # What a file of settings says makes collections; only a person here changes one.
+    asked = vars(arguments).get("milvus.index_type")
+    with writing(store.lock_file(settings.locks_dir), _say_waiting):
+        if arguments.rebuild or state is None or (asked and asked != state.index_type):
+            rebuild(store, asked, say)
+        tuning = tune(store, arguments.recall, arguments.queries, say)
+        print(json.dumps(tuning_json(tuning)) if arguments.json else tuning_text(tuning))
+        keep(store, tuning)
     return DONE
 
 
