@@ -139,6 +139,10 @@ class MilvusCollection:
         """
         return self._index
 
+    def version(self) -> str:
+        """What Milvus calls itself."""
+        return str(self._call(lambda client: client.get_server_version(timeout=self._timeout)))
+
     def index_state(self) -> IndexState | None:
         """The index as Milvus describes it now; None where there is none.
 

@@ -70,6 +70,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 return _stats(settings, arguments.json)
             case "encoder":
                 return _encoder(settings)
+            case "doctor":
+                return _doctor(settings, arguments)
             case "tune":
                 return _tune(settings, arguments)
             case _:
@@ -138,6 +140,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     tune.add_argument("--json", action="store_true", help="print JSON")
     add_settings(tune, "milvus")
+    doctor = commands.add_parser("doctor", help="check that all is well, and tell what to do")
+    doctor.add_argument("--load-model", action="store_true", help="load the model, to be sure")
+    doctor.add_argument("--json", action="store_true", help="print JSON")
+    add_settings(doctor, "model", "milvus", without=(*RECORDED, "model.batch_size", MADE_WITH))
     drop = commands.add_parser("drop", help="remove the index; the pictures stay")
     drop.add_argument("--library", metavar="FOLDER", type=Path, help="only this library's entries")
     drop.add_argument("--yes", action="store_true", help="do not ask")
@@ -383,6 +389,27 @@ def _tune(settings: Settings, arguments: argparse.Namespace) -> int:
         print(json.dumps(tuning_json(tuning)) if arguments.json else tuning_text(tuning))
         keep(store, tuning)
     return DONE
+
+
+def _doctor(settings: Settings, arguments: argparse.Namespace) -> int:
+    from milvus.entities import ModelRecord
+    from webapp.doctor import Places, check_text, checks_json, examine, is_well
+
+    store = _store(settings)
+
+    def load() -> ModelRecord:
+        record, encoder = store.model(), _service(settings, store).encoder()
+        return ModelRecord(encoder.model_id, encoder.dim, record.name, record.pretrained)
+
+    places = Places(settings.data_dir, settings.models_dir, settings.thumbnails_dir)
+    checks = []
+    for check in examine(store, places, load if arguments.load_model else None):
+        checks.append(check)
+        if not arguments.json:
+            print(check_text(check), flush=True)
+    if arguments.json:
+        print(json.dumps(checks_json(checks), ensure_ascii=False))
+    return DONE if is_well(checks) else FAILED
 
 
 def _drop(settings: Settings, library: Path | None, yes: bool) -> int:
