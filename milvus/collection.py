@@ -1,7 +1,7 @@
 """MilvusCollection: the image store in a Milvus collection."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -157,7 +157,8 @@ class MilvusCollection:
 
     def rebuild_index(self, index: AnyIndex) -> None:
         """Put this index in the place of the collection's. Searches are refused meanwhile."""
-        self._call(lambda client: rebuild(client, self.name, index, self._timeout))
+        with self._quietly():
+            self._call(lambda client: rebuild(client, self.name, index, self._timeout))
         # What was chosen for the index before holds no more; noted, so that others look again.
         self.set_tuned(Tuned(index.index_type, index.build(), 0, 0.0, 0, ""))
         self._call(self._see_index)
@@ -174,8 +175,7 @@ class MilvusCollection:
 
     def flush(self) -> None:
         """Seal what was written into indexed segments."""
-        quiet = without_clustering_warnings() if self._connection.is_lite else nullcontext()
-        with quiet:
+        with self._quietly():
             self._call(lambda client: client.flush(self.name))
 
     def search(
@@ -415,6 +415,9 @@ class MilvusCollection:
 
     def _call(self, operation: Callable[[MilvusClient], Any]) -> Any:
         return self._connection.call(operation)
+
+    def _quietly(self) -> AbstractContextManager[None]:
+        return without_clustering_warnings() if self.is_lite else nullcontext()
 
     @property
     def _timeout(self) -> float:
