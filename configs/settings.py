@@ -114,6 +114,12 @@ class MilvusSettings(_Group):
         pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,254}$",
         description="collection in the store: letters, digits and _",
     )
+    index_type: Literal["IVF_FLAT", "FLAT", "IVF_SQ8", "HNSW", "AUTOINDEX"] = Field(
+        "IVF_FLAT",
+        description="index a collection is made with: IVF_FLAT, FLAT, IVF_SQ8, HNSW or AUTOINDEX; "
+        "image-search tune changes it",
+        json_schema_extra=_option("--index-type"),
+    )
     timeout: float = Field(10.0, gt=0, description="seconds to wait for the store before giving up")
 
     @property

@@ -151,7 +151,7 @@ def _index(
         db_name=settings.milvus.db_name,
         timeout=settings.milvus.timeout,
     )
-    store = MilvusCollection(connection, settings.milvus.collection)
+    store = MilvusCollection(connection, settings.milvus.collection, settings.milvus.index_type)
     load = _encoder_loader(settings, store)
     lock = store.lock_file(settings.locks_dir)
     try:
@@ -163,6 +163,7 @@ def _index(
                 or not _same_name(settings, store)
             ):
                 load()
+            _tell_other_index(settings, store)
             outcome = _index_each(list(sources.values()), store, load, settings, progress_json)
         if not watch or outcome.whole.interrupted:
             return outcome
@@ -238,6 +239,18 @@ def _index_each(
         if report.interrupted:
             break
     return outcome
+
+
+def _tell_other_index(settings: Settings, store: "MilvusCollection") -> None:
+    """Say where a collection has another index than the one that was asked for."""
+    asked = settings.milvus.index_type
+    if "index_type" in settings.milvus.model_fields_set and store.exists():
+        state = store.index_state()
+        if state is not None and state.index_type != asked:
+            _say(
+                f"{PROGRAM}: collection {store.name!r} keeps its index {state.index_type}; "
+                f"image-search tune --index-type {asked} changes it"
+            )
 
 
 def _say_waiting(holder: str) -> None:

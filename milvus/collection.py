@@ -1,7 +1,7 @@
 """MilvusCollection: the image store in a Milvus collection."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,16 @@ from milvus.connection import Connection
 from milvus.entities import Embedding, ImageRow, Match, ModelRecord
 from milvus.errors import CollectionMissing, ModelMismatch, StoreError
 from milvus.filters import EVERYTHING, ImageFilter
-from milvus.index_params import METRIC_TYPE, IndexParams, default_index
+from milvus.index_params import METRIC_TYPE, AnyIndex, choose_index
+from milvus.index_state import (
+    IndexState,
+    Tuned,
+    index_request,
+    read_index,
+    rebuild,
+    tuned_from_text,
+    tuned_to_text,
+)
 from milvus.lite import without_clustering_warnings
 from milvus.runs import LastRun
 from milvus.schema import (
@@ -22,6 +31,7 @@ from milvus.schema import (
     FIXED_FIELDS,
     KEY,
     RUN_PROPERTIES,
+    TUNED_PROPERTY,
     build_schema,
     from_entity,
     model_properties,
@@ -40,10 +50,12 @@ class MilvusCollection:
     """The ImageStore protocol over one collection."""
 
     def __init__(
-        self, connection: Connection, name: str = "images", index: IndexParams | None = None
+        self, connection: Connection, name: str = "images", index_type: str = "IVF_FLAT"
     ) -> None:
+        """``index_type`` is what a collection is made with; one that is there keeps its own."""
         self.name = name
-        self.index = index or default_index(connection.is_lite)
+        self._index: AnyIndex = choose_index(index_type, connection.is_lite)
+        self._tuned_text = ""
         self._connection = connection
         self._loaded_by: MilvusClient | None = None
 
@@ -114,10 +126,56 @@ class MilvusCollection:
             batch = list(ids[start : start + SCAN_BATCH])
             self._call(partial(self._delete, batch))
 
+    @property
+    def is_lite(self) -> bool:
+        """Whether this is a local file."""
+        return self._connection.is_lite
+
+    @property
+    def index(self) -> AnyIndex:
+        """The collection's index as it was last seen; before that, the one it is to be made with.
+
+        It is read when the collection is loaded, and again when it was rebuilt or tuned.
+        """
+        return self._index
+
+    def version(self) -> str:
+        """What Milvus calls itself."""
+        return str(self._call(lambda client: client.get_server_version(timeout=self._timeout)))
+
+    def index_state(self) -> IndexState | None:
+        """The index as Milvus describes it now; None where there is none.
+
+        Raises CollectionMissing.
+        """
+        if not self.exists():
+            raise self._missing()
+        state: IndexState | None = self._call(
+            lambda client: read_index(client, self.name, self._timeout)
+        )
+        return state
+
+    def rebuild_index(self, index: AnyIndex) -> None:
+        """Put this index in the place of the collection's. Searches are refused meanwhile."""
+        with self._quietly():
+            self._call(lambda client: rebuild(client, self.name, index, self._timeout))
+        # What was chosen for the index before holds no more; noted, so that others look again.
+        self.set_tuned(Tuned(index.index_type, index.build(), 0, 0.0, 0, ""))
+        self._call(self._see_index)
+
+    def set_tuned(self, tuned: Tuned) -> None:
+        """Keep with the collection what its searches are to use."""
+        self._set_properties({TUNED_PROPERTY: tuned_to_text(tuned)})
+        self._call(self._see_index)
+
+    def tuned(self) -> Tuned | None:
+        """What ``set_tuned`` kept, where it holds for the index that is there."""
+        tuned = tuned_from_text(self._properties().get(TUNED_PROPERTY, ""))
+        return tuned if tuned is not None and self._holds(tuned, self._index) else None
+
     def flush(self) -> None:
         """Seal what was written into indexed segments."""
-        quiet = without_clustering_warnings() if self._connection.is_lite else nullcontext()
-        with quiet:
+        with self._quietly():
             self._call(lambda client: client.flush(self.name))
 
     def search(
@@ -127,8 +185,12 @@ class MilvusCollection:
         only: ImageFilter = EVERYTHING,
         *,
         with_embeddings: bool = False,
+        effort: int | None = None,
     ) -> list[Match]:
-        """The ``top_k`` best images that the filter lets through, best first."""
+        """The ``top_k`` best images that the filter lets through, best first.
+
+        ``effort`` is another ``nprobe`` or ``ef`` than the collection's, to measure it.
+        """
         answers = self._loaded_call(
             lambda client: client.search(
                 self.name,
@@ -137,7 +199,7 @@ class MilvusCollection:
                 limit=top_k,
                 filter=only.expression(),
                 output_fields=[*self._whole_row, *([EMBEDDING] if with_embeddings else [])],
-                search_params={"metric_type": METRIC_TYPE, "params": self.index.search()},
+                search_params=self._searching(top_k, effort),
                 timeout=self._timeout,
             )
         )
@@ -167,6 +229,14 @@ class MilvusCollection:
         """Stored embeddings by id."""
         found = self._get(ids, [EMBEDDING])
         return {row[KEY]: _embedding(row) for row in found}
+
+    def ids(self) -> Iterator[int]:
+        """The ids of all images."""
+        return (row[KEY] for row in self._scan("", [KEY]))
+
+    def vectors(self) -> Iterator[tuple[int, Embedding]]:
+        """Ids and embeddings of all images."""
+        return ((row[KEY], _embedding(row)) for row in self._scan("", [EMBEDDING]))
 
     def rows(self, library: str | None = None) -> Iterator[ImageRow]:
         """All images, or a library's, without their extras."""
@@ -200,6 +270,13 @@ class MilvusCollection:
             )
         )
         return int(answer[0]["count(*)"])
+
+    def sealed_rows(self) -> int:
+        """Rows in sealed segments, deleted ones included; whether or not an index is there."""
+        found = self._call(
+            lambda client: client.get_collection_stats(self.name, timeout=self._timeout)
+        )
+        return int(found["row_count"])
 
     def token(self, library: str) -> str | None:
         """The word that ``set_token`` kept for a library."""
@@ -242,7 +319,30 @@ class MilvusCollection:
         described = self._call(
             lambda client: client.describe_collection(self.name, timeout=self._timeout)
         )
-        return dict(described.get("properties") or {})
+        properties = dict(described.get("properties") or {})
+        # Read with every search, so this is where another program's tuning is seen at once.
+        if properties.get(TUNED_PROPERTY, "") != self._tuned_text:
+            self._call(self._see_index)
+        return properties
+
+    def _see_index(self, client: MilvusClient) -> None:
+        """Search as the index that is there needs it, whatever the settings say."""
+        described = client.describe_collection(self.name, timeout=self._timeout)
+        text = dict(described.get("properties") or {}).get(TUNED_PROPERTY, "")
+        state = read_index(client, self.name, self._timeout)
+        if state is not None and state.known is not None:
+            tuned = tuned_from_text(text)
+            chosen = tuned is not None and tuned.effort > 0 and self._holds(tuned, state.known)
+            self._index = state.known.with_effort(tuned.effort) if tuned and chosen else state.known
+        self._tuned_text = text
+
+    @staticmethod
+    def _holds(tuned: Tuned, index: AnyIndex) -> bool:
+        return tuned.index_type == index.index_type and tuned.params == index.build()
+
+    def _searching(self, top_k: int, effort: int | None) -> dict[str, Any]:
+        index = self._index if effort is None else self._index.with_effort(effort)
+        return {"metric_type": METRIC_TYPE, "params": index.search(top_k)}
 
     def _set_properties(self, properties: dict[str, str]) -> None:
         self._call(
@@ -255,18 +355,10 @@ class MilvusCollection:
         client.delete(self.name, ids=ids, timeout=self._timeout)
 
     def _create(self, client: MilvusClient, model: ModelRecord) -> None:
-        params = MilvusClient.prepare_index_params()
-        # Milvus Lite reads build parameters only under the key "params"; servers take both.
-        params.add_index(
-            EMBEDDING,
-            index_type=self.index.index_type,
-            metric_type=METRIC_TYPE,
-            params={"params": self.index.build()},
-        )
         client.create_collection(
             self.name,
             schema=build_schema(model.dim),
-            index_params=params,
+            index_params=index_request(self._index),
             properties=model_properties(model),
             consistency_level="Session",
             timeout=self._timeout,
@@ -315,6 +407,7 @@ class MilvusCollection:
                 if not client.has_collection(self.name, timeout=self._timeout):
                     raise self._missing()
                 client.load_collection(self.name, timeout=max(self._timeout, 60.0))
+                self._see_index(client)
                 self._loaded_by = client
             return operation(client)
 
@@ -322,6 +415,9 @@ class MilvusCollection:
 
     def _call(self, operation: Callable[[MilvusClient], Any]) -> Any:
         return self._connection.call(operation)
+
+    def _quietly(self) -> AbstractContextManager[None]:
+        return without_clustering_warnings() if self.is_lite else nullcontext()
 
     @property
     def _timeout(self) -> float:

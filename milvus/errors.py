@@ -67,6 +67,7 @@ _UNAVAILABLE = (
 )
 _REFUSED = ("auth check", "unauthenticated", "authenticat", "permission deny", "privilege")
 _MISSING = ("collection not found", "can't find collection", "not exist", "collectionnotfound")
+_WITHOUT_INDEX = ("index not found", "no vector index", "not loaded", "index doesn't exist")
 _UNWRITABLE = ("read-only", "permission denied", "no space left", "disk quota")
 
 
@@ -78,6 +79,11 @@ def translate(error: BaseException, address: str) -> StoreError:
     lower = f"{line} {error!r}".lower()
     if any(words in lower for words in _UNWRITABLE):
         return StoreUnwritable(f"the store {address} cannot be written: {line}")
+    if any(words in lower for words in _WITHOUT_INDEX):
+        return StoreUnavailable(
+            f"the index of the collection in {address} is being rebuilt: try again; where nobody "
+            "rebuilds it, run image-search tune --rebuild"
+        )
     if any(words in lower for words in _MISSING):
         return CollectionMissing.at(address)
     if any(words in lower for words in _REFUSED):

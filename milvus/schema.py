@@ -29,6 +29,7 @@ FIXED_FIELDS = (
 # Prefix of the collection's properties that are ours.
 _PROPERTY = "image_search."
 RUN_PROPERTIES = f"{_PROPERTY}run."
+TUNED_PROPERTY = f"{_PROPERTY}tuned"
 
 
 def build_schema(dim: int) -> CollectionSchema:

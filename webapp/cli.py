@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 PROGRAM = "image-search"
 # Searching takes the model that the collection records; another one could not compare.
 RECORDED = ("model.name", "model.pretrained")
+# Only what makes a collection, or changes its index, needs to be told which.
+MADE_WITH = "milvus.index_type"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -68,6 +70,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                 return _stats(settings, arguments.json)
             case "encoder":
                 return _encoder(settings)
+            case "doctor":
+                return _doctor(settings, arguments)
+            case "tune":
+                return _tune(settings, arguments)
             case _:
                 return _drop(settings, arguments.library, arguments.yes)
 
@@ -89,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     add_query_options(search)
     add_settings(
         search, "model", "milvus", "search", "indexing.max_pixels",
-        without=(*RECORDED, "model.batch_size"),
+        without=(*RECORDED, "model.batch_size", MADE_WITH),
     )  # fmt: skip
     label = commands.add_parser("label", help="tell which of some labels pictures show")
     label.add_argument(
@@ -111,19 +117,37 @@ def _parser() -> argparse.ArgumentParser:
         "--write", action="store_true", help="store the best label of indexed pictures, for --label"
     )
     label.add_argument("--json", action="store_true", help="print JSON")
-    add_settings(label, "model", "milvus", "indexing.max_pixels", without=RECORDED)
+    add_settings(label, "model", "milvus", "indexing.max_pixels", without=(*RECORDED, MADE_WITH))
     export = commands.add_parser(
         "export", help="write ids, paths, categories and vectors to a file"
     )
     export.add_argument("file", metavar="FILE", type=Path, help="name.parquet or name.npz")
-    add_settings(export, "milvus")
+    add_settings(export, "milvus", without=(MADE_WITH,))
     stats = commands.add_parser("stats", help="tell what is indexed")
     stats.add_argument("--json", action="store_true", help="print JSON")
-    add_settings(stats, "milvus")
+    add_settings(stats, "milvus", without=(MADE_WITH,))
+    tune = commands.add_parser(
+        "tune", help="measure searches against exact ones, and set them to be exact enough"
+    )
+    tune.add_argument("--recall", type=_share, default=0.98, metavar="R", help="default: 0.98")
+    tune.add_argument(
+        "--queries", type=_queries, default=100, metavar="N", help="10 to 1000 (default: 100)"
+    )
+    tune.add_argument(
+        "--rebuild",
+        action="store_true",
+        help="build the index anew before, for the pictures there are now; --index-type changes it",
+    )
+    tune.add_argument("--json", action="store_true", help="print JSON")
+    add_settings(tune, "milvus")
+    doctor = commands.add_parser("doctor", help="check that all is well, and tell what to do")
+    doctor.add_argument("--load-model", action="store_true", help="load the model, to be sure")
+    doctor.add_argument("--json", action="store_true", help="print JSON")
+    add_settings(doctor, "model", "milvus", without=(*RECORDED, "model.batch_size", MADE_WITH))
     drop = commands.add_parser("drop", help="remove the index; the pictures stay")
     drop.add_argument("--library", metavar="FOLDER", type=Path, help="only this library's entries")
     drop.add_argument("--yes", action="store_true", help="do not ask")
-    add_settings(drop, "milvus")
+    add_settings(drop, "milvus", without=(MADE_WITH,))
     encoder = commands.add_parser(
         "encoder", help="serve the model alone, to Weaviate and to --encoder-url"
     )
@@ -149,6 +173,22 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _queries(text: str) -> int:
+    if not text.isdecimal() or not 10 <= int(text) <= 1000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 10 to 1000")
+    return int(text)
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0 and up to 1, as in 0.98")
+    return value
+
+
 def _user(text: str) -> str:
     from webapp.passwords import is_user
 
@@ -168,7 +208,7 @@ def _store(settings: Settings) -> "MilvusCollection":
         timeout=settings.milvus.timeout,
         create=False,  # a search in the wrong place should not leave a store there
     )
-    return MilvusCollection(connection, settings.milvus.collection)
+    return MilvusCollection(connection, settings.milvus.collection, settings.milvus.index_type)
 
 
 def _service(
@@ -217,7 +257,7 @@ def _serve(settings: Settings) -> int:
         settings.server,
         _indexing(settings, store, service),
         accounts,
-        index_type=store.index.index_type,
+        index_type=lambda: store.index.index_type,  # it may be rebuilt meanwhile
         metric_type=METRIC_TYPE,
         top_k=settings.search.top_k,
         max_query_chars=settings.search.max_query_chars,
@@ -331,6 +371,45 @@ def _stats(settings: Settings, as_json: bool) -> int:
     else:
         print(stats_text(stats, *kinds))
     return DONE
+
+
+def _tune(settings: Settings, arguments: argparse.Namespace) -> int:
+    from milvus.lock import writing
+    from webapp.announcing import say
+    from webapp.tuning import keep, rebuild, tune, tuning_json, tuning_text
+
+    store = _store(settings)
+    state = store.index_state()
+    # What a file of settings says makes collections; only a person here changes one.
+    asked = vars(arguments).get("milvus.index_type")
+    with writing(store.lock_file(settings.locks_dir), _say_waiting):
+        if arguments.rebuild or state is None or (asked and asked != state.index_type):
+            rebuild(store, asked, say)
+        tuning = tune(store, arguments.recall, arguments.queries, say)
+        print(json.dumps(tuning_json(tuning)) if arguments.json else tuning_text(tuning))
+        keep(store, tuning)
+    return DONE
+
+
+def _doctor(settings: Settings, arguments: argparse.Namespace) -> int:
+    from milvus.entities import ModelRecord
+    from webapp.doctor import Places, check_text, checks_json, examine, is_well
+
+    store = _store(settings)
+
+    def load() -> ModelRecord:
+        record, encoder = store.model(), _service(settings, store).encoder()
+        return ModelRecord(encoder.model_id, encoder.dim, record.name, record.pretrained)
+
+    places = Places(settings.data_dir, settings.models_dir, settings.thumbnails_dir)
+    checks = []
+    for check in examine(store, places, load if arguments.load_model else None):
+        checks.append(check)
+        if not arguments.json:
+            print(check_text(check), flush=True)
+    if arguments.json:
+        print(json.dumps(checks_json(checks), ensure_ascii=False))
+    return DONE if is_well(checks) else FAILED
 
 
 def _drop(settings: Settings, library: Path | None, yes: bool) -> int:

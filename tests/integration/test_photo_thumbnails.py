@@ -75,7 +75,7 @@ class Indexed:
         api = build_api(
             SearchService(self.store, lambda record: Encoder()),
             Thumbnails(self.data / "thumbnails", 10**8),
-            index_type="IVF_FLAT",
+            index_type=lambda: "IVF_FLAT",
             metric_type="IP",
             default_top_k=PAGE,
             max_query_chars=1000,
