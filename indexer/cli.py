@@ -144,12 +144,16 @@ def _index(
     from milvus.collection import MilvusCollection
     from milvus.connection import Connection
     from milvus.lock import writing
+    from milvus.patience import Patience
+    from milvus.tls import Tls
 
     connection = Connection(
         settings.milvus_uri,
         token=settings.milvus.secret_token,
         db_name=settings.milvus.db_name,
         timeout=settings.milvus.timeout,
+        tls=Tls(**settings.milvus.tls),
+        patience=Patience(settings.milvus.retry_seconds, _say_of_store),
     )
     store = MilvusCollection(connection, settings.milvus.collection)
     load = _encoder_loader(settings, store)
@@ -238,6 +242,10 @@ def _index_each(
         if report.interrupted:
             break
     return outcome
+
+
+def _say_of_store(line: str) -> None:
+    _say(f"{PROGRAM}: {line}")
 
 
 def _say_waiting(holder: str) -> None:

@@ -5,7 +5,9 @@
     ├── StoreRefused         the server wants another token, or does not allow this
     ├── StoreUnwritable      the file cannot be made, opened or written (permissions, disk)
     ├── StoreLocked          another program holds the file and does not share it
+    ├── DatabaseMissing      the server has no database of that name
     ├── CollectionMissing    nothing has been indexed yet
+    ├── AliasInTheWay        a name cannot be made an alias, or its collection not be dropped
     └── ModelMismatch        the collection was made by another model
 
 Every message says what to do next, in one line.
@@ -38,6 +40,10 @@ class StoreLocked(StoreError):
     """Another program holds the local file."""
 
 
+class DatabaseMissing(StoreError):
+    """The server has no database of that name."""
+
+
 class CollectionMissing(StoreError):
     """The collection does not exist: nothing was indexed."""
 
@@ -45,6 +51,10 @@ class CollectionMissing(StoreError):
     def at(cls, address: str) -> "CollectionMissing":
         """The error for a store, with what to do."""
         return cls(f"nothing is indexed in {address}; run: index-folder FOLDER")
+
+
+class AliasInTheWay(StoreError):
+    """A name is a collection's or an alias's already."""
 
 
 class ModelMismatch(StoreError):
@@ -72,10 +82,21 @@ _UNWRITABLE = ("read-only", "permission denied", "no space left", "disk quota")
 
 def translate(error: BaseException, address: str) -> StoreError:
     """Our error for one of pymilvus's or gRPC's."""
+    rpc = _rpc_error(error)
     # A message may spread over lines; the first says it.
-    message = str(getattr(error, "message", None) or error).strip() or type(error).__name__
-    line = message.splitlines()[0][:200]
+    message = getattr(error, "message", None) or (rpc and rpc.details()) or str(error)
+    line = (message.strip() or type(error).__name__).splitlines()[0][:200]
     lower = f"{line} {error!r}".lower()
+    if rpc is not None and rpc.code() is grpc.StatusCode.UNAUTHENTICATED:
+        return StoreRefused(
+            f"Milvus at {address} does not let us in ({rpc.details() or 'no user'}); "
+            "check --milvus-token"
+        )
+    if "database not found" in lower or "database not exist" in lower:
+        return DatabaseMissing(
+            f"Milvus at {address} has no such database; check --milvus-db (index-folder makes a "
+            "database that is missing)"
+        )
     if any(words in lower for words in _UNWRITABLE):
         return StoreUnwritable(f"the store {address} cannot be written: {line}")
     if any(words in lower for words in _MISSING):
@@ -90,6 +111,14 @@ def translate(error: BaseException, address: str) -> StoreError:
             f"no answer from Milvus at {address}; start it, or give another --milvus-uri"
         )
     return StoreError(f"Milvus at {address}: {line}")
+
+
+def _rpc_error(error: BaseException) -> grpc.RpcError | None:
+    """gRPC's own error, which pymilvus hides behind "fail connecting" while it connects."""
+    for candidate in (error, error.__cause__):
+        if isinstance(candidate, grpc.RpcError) and hasattr(candidate, "code"):
+            return candidate
+    return None
 
 
 @contextmanager
