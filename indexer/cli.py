@@ -60,12 +60,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("--watch follows folders; leave it out beside --manifest")
     with one_line_errors(PROGRAM, (SettingsError,), ()):
         settings = settings_from(arguments)
+    quiet_libraries()
     # Imported only now: --help and a wrong option should answer at once.
     from embeddings.errors import EncoderError
     from indexer.errors import BadManifest, IndexingError, NotAFolder
     from milvus.errors import StoreError
 
-    quiet_libraries()
     with one_line_errors(
         PROGRAM, (NotAFolder, BadManifest), (IndexingError, StoreError, EncoderError)
     ):

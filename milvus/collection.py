@@ -68,7 +68,7 @@ class MilvusCollection:
     @property
     def address(self) -> str:
         """The store's file or server, for messages."""
-        return self.connection.uri
+        return self.connection.place
 
     @property
     def place(self) -> str:
@@ -354,6 +354,7 @@ class MilvusCollection:
             filter=expression,
             output_fields=fields,
             consistency_level="Strong",
+            timeout=max(self._timeout, 30.0),
         )
 
     @property
@@ -387,7 +388,8 @@ class MilvusCollection:
             try:
                 return operation(client)
             except Exception:
-                self._loaded_by = None  # a server that comes back may have let go of it
+                # A server that came back may have let go of it, or an alias stand for another.
+                self._loaded_by = None
                 raise
 
         return self._call(loaded)

@@ -108,6 +108,11 @@ class Connection:
             return once()
 
     @property
+    def place(self) -> str:
+        """The file, or the server with its database, for messages."""
+        return f"{self.uri} (database {self._db_name})" if self._db_name else self.uri
+
+    @property
     def identity(self) -> tuple[str, ...]:
         """Equal for two connections to one store."""
         return (str(Path(self.uri).resolve()) if self.is_lite else self.uri, self._db_name)

@@ -75,6 +75,23 @@ _UNAVAILABLE = (
     "retried",
     "timeout",
 )
+# A server that has just started and does not hold everything yet says so in many ways.
+_RECOVERING = (
+    "node not match",
+    "node not found",
+    "node offline",
+    "not available",
+    "not fully loaded",
+    "not loaded",
+    "no available shard",
+    "not healthy",
+    "on recovering",
+    "unsubscribed",
+    "replica not found",
+    "channel not found",
+    "segment not found",
+    "lacks of",
+)
 _REFUSED = ("auth check", "unauthenticated", "authenticat", "permission deny", "privilege")
 _MISSING = ("collection not found", "can't find collection", "not exist", "collectionnotfound")
 _UNWRITABLE = ("read-only", "permission denied", "no space left", "disk quota")
@@ -106,6 +123,10 @@ def translate(error: BaseException, address: str) -> StoreError:
             f"Milvus at {address} refuses access ({line}); check --milvus-token and --milvus-db"
         )
     lost = isinstance(error, grpc.RpcError | ConnectionError)
+    if any(words in message.lower() for words in _RECOVERING):
+        return StoreUnavailable(
+            f"Milvus at {address} is not ready ({line[:100]}); wait until it is, or restart it"
+        )
     if lost or any(words in lower for words in _UNAVAILABLE):
         return StoreUnavailable(
             f"no answer from Milvus at {address}; start it, or give another --milvus-uri"

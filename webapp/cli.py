@@ -48,12 +48,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.command == "password":
         with one_line_errors(PROGRAM, (), ()):
             return _password(arguments.user)
+    quiet_libraries()
     # Imported only now: --help and a wrong option should answer at once.
     from embeddings.errors import EncoderError
     from milvus.errors import StoreError
     from webapp.errors import BadAccounts, CannotListen, CannotWrite, CopyDiffers, RequestError
 
-    quiet_libraries()
     failures = (StoreError, EncoderError, CannotListen, CannotWrite, CopyDiffers)
     with one_line_errors(PROGRAM, (RequestError, BadAccounts), failures):
         match arguments.command:

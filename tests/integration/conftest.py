@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from milvus_process import MilvusProcess
+from pymilvus import MilvusClient
 
 from milvus.connection import Connection
 
@@ -29,5 +30,12 @@ def connection(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Conne
         uri = request.getfixturevalue("milvus_server")
     opened = Connection(uri, timeout=30)
     yield opened
-    opened.call(lambda client: [client.drop_collection(c) for c in client.list_collections()])
+    opened.call(_empty)
     opened.close()
+
+
+def _empty(client: MilvusClient) -> None:
+    for name in client.list_collections():
+        for alias in client.list_aliases(name)["aliases"]:
+            client.drop_alias(alias)
+        client.drop_collection(name)
