@@ -395,6 +395,7 @@ def _drop(settings: Settings, library: Path | None, yes: bool) -> int:
 def _copy(settings: Settings, merge: bool, as_json: bool) -> int:
     from milvus.collection import MilvusCollection
     from milvus.connection import Connection
+    from milvus.errors import StoreError
     from milvus.lock import writing
     from milvus.patience import Patience
     from milvus.tls import Tls
@@ -424,6 +425,11 @@ def _copy(settings: Settings, merge: bool, as_json: bool) -> int:
                 stack.enter_context(writing(lock, _say_waiting))
             progress = stack.enter_context(CopyProgress())
             copied = copy(source, target, merge=merge, on_progress=progress)
+    except StoreError as error:
+        if to.address not in str(error) or to.address == settings.milvus_uri:
+            raise
+        words = str(error).replace("--milvus-uri", "--to").replace("--milvus-", "--to-")
+        raise type(error)(words) from error
     finally:
         target.close()
         source.close()
