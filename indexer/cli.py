@@ -5,6 +5,7 @@ import contextlib
 import functools
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from indexer.report import IndexReport
     from indexer.source import Source
     from milvus.collection import MilvusCollection
+    from milvus.patience import Patience
 
 PROGRAM = "index-folder"
 
@@ -147,13 +149,15 @@ def _index(
     from milvus.patience import Patience
     from milvus.tls import Tls
 
+    patience = Patience(settings.milvus.retry_seconds, _say_of_store)
+    _end_with_ctrl_c(patience)
     connection = Connection(
         settings.milvus_uri,
         token=settings.milvus.secret_token,
         db_name=settings.milvus.db_name,
         timeout=settings.milvus.timeout,
         tls=Tls(**settings.milvus.tls),
-        patience=Patience(settings.milvus.retry_seconds, _say_of_store),
+        patience=patience,
     )
     store = MilvusCollection(connection, settings.milvus.collection)
     load = _encoder_loader(settings, store)
@@ -242,6 +246,17 @@ def _index_each(
         if report.interrupted:
             break
     return outcome
+
+
+def _end_with_ctrl_c(patience: "Patience") -> None:
+    """Ctrl+C ends a run after the batch at hand, which must not be waited for in vain."""
+
+    def interrupt(number: int, frame: object) -> None:
+        patience.end()
+        raise KeyboardInterrupt
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, interrupt)
 
 
 def _say_of_store(line: str) -> None:

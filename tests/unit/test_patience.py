@@ -1,10 +1,12 @@
 """Waiting for a store that went away, and the certificates for one."""
 
+import signal
 import threading
 from pathlib import Path
 
 import pytest
 
+import indexer.cli
 from milvus import patience
 from milvus.connection import Connection
 from milvus.errors import StoreError, StoreUnavailable
@@ -80,6 +82,21 @@ def test_an_ended_patience_lets_go_of_those_who_wait() -> None:
     patient.end()
     thread.join(30)
     assert len(raised) == 1
+
+
+def test_ctrl_c_ends_the_waiting_of_an_indexer() -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        patient = Patience(60)
+        indexer.cli._end_with_ctrl_c(patient)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        operation = Flaky(1)
+        with pytest.raises(StoreUnavailable):
+            patient.insist(operation)
+        assert operation.calls == 1
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_certificates_in_the_words_of_pymilvus(tmp_path: Path) -> None:
