@@ -13,6 +13,7 @@
 Every message says what to do next, in one line.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -93,6 +94,8 @@ _RECOVERING = (
     "lacks of",
 )
 _REFUSED = ("auth check", "unauthenticated", "authenticat", "permission deny", "privilege")
+# "database not found[database=photos]", or "database:photos not found".
+_NO_DATABASE = re.compile(r"database[^\[\]]{0,255}not (found|exist)")
 _MISSING = ("collection not found", "can't find collection", "not exist", "collectionnotfound")
 _UNWRITABLE = ("read-only", "permission denied", "no space left", "disk quota")
 
@@ -109,7 +112,7 @@ def translate(error: BaseException, address: str) -> StoreError:
             f"Milvus at {address} does not let us in ({rpc.details() or 'no user'}); "
             "check --milvus-token"
         )
-    if "database not found" in lower or "database not exist" in lower:
+    if _NO_DATABASE.search(message.lower()):
         return DatabaseMissing(
             f"Milvus at {address} has no such database; check --milvus-db (index-folder makes a "
             "database that is missing)"
