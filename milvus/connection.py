@@ -72,18 +72,25 @@ class Connection:
         def insisting() -> T:
             # A server that never answered is a wrong address rather than one that will be back.
             if self._answered and not self.is_lite:
-                return self._patience.insist(lambda: self.attempt(operation))
-            return self.attempt(operation)
+                return self._patience.insist(lambda: self._attempt(operation))
+            return self._attempt(operation)
 
+        return self._off_main(insisting)
+
+    def attempt(self, operation: Callable[[MilvusClient], T]) -> T:
+        """The same without patience: for what must begin anew after the store was away."""
+        return self._off_main(lambda: self._attempt(operation))
+
+    def _off_main(self, work: Callable[[], T]) -> T:
         if threading.current_thread() is threading.main_thread():
             # Ctrl+C raises in the main thread. Inside gRPC it would leave a lock held, for which
             # every later call would wait for ever; waiting for another thread it does no harm.
-            return self._aside.submit(insisting).result()
-        return insisting()
+            return self._aside.submit(work).result()
+        return work()
 
-    def attempt(self, operation: Callable[[MilvusClient], T]) -> T:
-        """Run an operation without patience; once more where the process that served a file has
-        left, or after a missing database was made. Raises StoreError."""
+    def _attempt(self, operation: Callable[[MilvusClient], T]) -> T:
+        """Once more where the process that served a file has left, or after a missing database
+        was made."""
         used: list[MilvusClient] = []
 
         def once() -> T:
