@@ -17,7 +17,7 @@ from milvus.errors import StoreError, StoreRefused
 
 PROGRAM = ROOT / ".venv-milvus" / "bin" / "milvus-server"
 # After a kill the next start waits until the leases of the one before have run out.
-START_S = 180
+START_S = 300
 # The etcd within listens on ports of its own, and takes no word for them but in a file.
 ETCD = """\
 listen-client-urls: http://127.0.0.1:{client}
@@ -92,7 +92,7 @@ class MilvusProcess:
 
     def answers(self) -> bool:
         """Whether it talks to us, if only to refuse."""
-        connection = Connection(self.address, timeout=2)
+        connection = Connection(self.address, timeout=5)
         try:
             MilvusCollection(connection).exists()
         except StoreRefused:

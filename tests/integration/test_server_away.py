@@ -33,9 +33,9 @@ End = Callable[[MilvusProcess], None]
 ENDINGS = [MilvusProcess.terminate, MilvusProcess.kill]
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusProcess]:
-    process = MilvusProcess(tmp_path_factory.mktemp("away") / "data")
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[MilvusProcess]:
+    process = MilvusProcess(tmp_path / "server")
     try:
         process.start()
         yield process
@@ -121,20 +121,6 @@ def test_patience_ends(server: MilvusProcess) -> None:
         finally:
             server.start()
     assert len(said) == 1
-
-
-def test_a_scan_goes_on_where_it_was(server: MilvusProcess, root: Path) -> None:
-    connection = Connection(server.address, timeout=10, patience=Patience(GIVE_UP_S))
-    store = MilvusCollection(connection, "scanned")
-    with closing(connection), pytest.MonkeyPatch.context() as small:
-        small.setattr("milvus.collection.SCAN_BATCH", 10)
-        store.prepare(RECORD)
-        index_library(Folder(root), store, FakeEncoder, PipelineOptions())
-        rows = store.rows()
-        first = [next(rows).path for _ in range(15)]
-        server.kill()
-        server.start()
-        assert sorted(first + [row.path for row in rows]) == sorted(map(str, root.rglob("*.png")))
 
 
 def test_a_page_recovers_without_a_restart(
