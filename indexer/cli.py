@@ -5,6 +5,7 @@ import contextlib
 import functools
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from indexer.report import IndexReport
     from indexer.source import Source
     from milvus.collection import MilvusCollection
+    from milvus.patience import Patience
 
 PROGRAM = "index-folder"
 
@@ -60,12 +62,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("--watch follows folders; leave it out beside --manifest")
     with one_line_errors(PROGRAM, (SettingsError,), ()):
         settings = settings_from(arguments)
+    quiet_libraries()
     # Imported only now: --help and a wrong option should answer at once.
     from embeddings.errors import EncoderError
     from indexer.errors import BadManifest, IndexingError, NotAFolder
     from milvus.errors import StoreError
 
-    quiet_libraries()
     with one_line_errors(
         PROGRAM, (NotAFolder, BadManifest), (IndexingError, StoreError, EncoderError)
     ):
@@ -144,12 +146,18 @@ def _index(
     from milvus.collection import MilvusCollection
     from milvus.connection import Connection
     from milvus.lock import writing
+    from milvus.patience import Patience
+    from milvus.tls import Tls
 
+    patience = Patience(settings.milvus.retry_seconds, _say_of_store)
+    _end_with_ctrl_c(patience)
     connection = Connection(
         settings.milvus_uri,
         token=settings.milvus.secret_token,
         db_name=settings.milvus.db_name,
         timeout=settings.milvus.timeout,
+        tls=Tls(**settings.milvus.tls),
+        patience=patience,
     )
     store = MilvusCollection(connection, settings.milvus.collection, settings.milvus.index_type)
     load = _encoder_loader(settings, store)
@@ -251,6 +259,21 @@ def _tell_other_index(settings: Settings, store: "MilvusCollection") -> None:
                 f"{PROGRAM}: collection {store.name!r} keeps its index {state.index_type}; "
                 f"image-search tune --index-type {asked} changes it"
             )
+
+
+def _end_with_ctrl_c(patience: "Patience") -> None:
+    """Ctrl+C ends a run after the batch at hand, which must not be waited for in vain."""
+
+    def interrupt(number: int, frame: object) -> None:
+        patience.end()
+        raise KeyboardInterrupt
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, interrupt)
+
+
+def _say_of_store(line: str) -> None:
+    _say(f"{PROGRAM}: {line}")
 
 
 def _say_waiting(holder: str) -> None:

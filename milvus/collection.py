@@ -1,7 +1,7 @@
 """MilvusCollection: the image store in a Milvus collection."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,16 @@ import numpy as np
 from pymilvus import MilvusClient
 
 from milvus import filters, runs
+from milvus.aliases import Aliases
 from milvus.connection import Connection
 from milvus.entities import Embedding, ImageRow, Match, ModelRecord
-from milvus.errors import CollectionMissing, ModelMismatch, StoreError
+from milvus.errors import (
+    AliasInTheWay,
+    CollectionMissing,
+    ModelMismatch,
+    StoreError,
+    StoreUnavailable,
+)
 from milvus.filters import EVERYTHING, ImageFilter
 from milvus.index_params import METRIC_TYPE, AnyIndex, choose_index
 from milvus.index_state import (
@@ -31,6 +38,7 @@ from milvus.schema import (
     FIXED_FIELDS,
     KEY,
     RUN_PROPERTIES,
+    TOKEN_PROPERTIES,
     TUNED_PROPERTY,
     build_schema,
     from_entity,
@@ -43,6 +51,8 @@ from milvus.schema import (
 
 # Rows that one step of a scan fetches. Milvus allows 16,384 in one answer.
 SCAN_BATCH = 1000
+# How often a scan goes on without having got any further.
+SCAN_RETRIES = 3
 ALL_FIELDS = ["*"]
 
 
@@ -56,21 +66,31 @@ class MilvusCollection:
         self.name = name
         self._index: AnyIndex = choose_index(index_type, connection.is_lite)
         self._tuned_text = ""
-        self._connection = connection
+        self.connection = connection
         self._loaded_by: MilvusClient | None = None
 
     def close(self) -> None:
         """Let go of the server or the file."""
-        self._connection.close()
+        self.connection.close()
 
     def lock_file(self, folder: Path) -> Path:
         """The file that makes this collection's writers take turns (see ``milvus.lock``)."""
-        return self._connection.lock_file(folder, self.name)
+        return self.connection.lock_file(folder, self.name)
 
     @property
     def address(self) -> str:
         """The store's file or server, for messages."""
-        return self._connection.uri
+        return self.connection.place
+
+    @property
+    def place(self) -> str:
+        """The collection and its store, for messages."""
+        return f"collection {self.name!r} in {self.address}"
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """Equal for two objects that are over one collection."""
+        return (*self.connection.identity, self.name)
 
     def prepare(self, model: ModelRecord) -> None:
         """Make the collection, or check that it belongs to this model.
@@ -90,7 +110,7 @@ class MilvusCollection:
     def mismatch(self, recorded: ModelRecord, asked: str) -> ModelMismatch:
         """The error for a model that is not the collection's, with what to do."""
         return ModelMismatch(
-            f"collection {self.name!r} in {self.address} was indexed with {recorded.model_id} "
+            f"{self.place} was indexed with {recorded.model_id} "
             f"({recorded.dim} dimensions), not {asked}; use --model {recorded.name}"
             + (f" --pretrained {recorded.pretrained}" if recorded.pretrained else "")
             + ", or another --milvus-collection, or image-search drop"
@@ -109,8 +129,7 @@ class MilvusCollection:
         record = model_record(self._properties())
         if record is None:
             raise StoreError(
-                f"collection {self.name!r} in {self.address} was not made by this program; "
-                "give another --milvus-collection"
+                f"{self.place} was not made by this program; give another --milvus-collection"
             )
         return record
 
@@ -129,7 +148,7 @@ class MilvusCollection:
     @property
     def is_lite(self) -> bool:
         """Whether this is a local file."""
-        return self._connection.is_lite
+        return self.connection.is_lite
 
     @property
     def index(self) -> AnyIndex:
@@ -238,6 +257,10 @@ class MilvusCollection:
         """Ids and embeddings of all images."""
         return ((row[KEY], _embedding(row)) for row in self._scan("", [EMBEDDING]))
 
+    def held_ids(self, ids: Sequence[int]) -> set[int]:
+        """Those of these ids that are there."""
+        return {row[KEY] for row in self._get(ids, [KEY])}
+
     def rows(self, library: str | None = None) -> Iterator[ImageRow]:
         """All images, or a library's, without their extras."""
         expression = filters.equals("library", library) if library is not None else ""
@@ -299,6 +322,16 @@ class MilvusCollection:
         texts = [text for name, text in kept if name.startswith(RUN_PROPERTIES) and text]
         return dict(noted for text in texts if (noted := runs.from_text(text)))
 
+    def noted(self, *, tokens: bool = True) -> dict[str, str]:
+        """What ``note_run`` and ``set_token`` kept, of all libraries, for ``note``."""
+        ours = (RUN_PROPERTIES, TOKEN_PROPERTIES) if tokens else (RUN_PROPERTIES,)
+        return {k: text for k, text in self._properties().items() if text and k.startswith(ours)}
+
+    def note(self, noted: Mapping[str, str]) -> None:
+        """Keep what another collection's ``noted`` gave."""
+        if noted:
+            self._set_properties(dict(noted))
+
     def drop_library(self, library: str) -> int:
         """Remove the entries of one library and what is noted of it; their number."""
         keys = [row.m_id for row in self.rows(library)]
@@ -310,10 +343,30 @@ class MilvusCollection:
         return len(keys)
 
     def drop(self) -> None:
-        """Remove the collection with all its images' entries; the files stay."""
-        if not self.exists():
+        """Remove the collection with all its images' entries; the files stay.
+
+        By an alias, both go. Raises AliasInTheWay for a collection that other names stand for.
+        """
+        aliases = Aliases(self.connection)
+        own = aliases.collection_of(self.name)
+        if own is None:
             raise self._missing()
-        self._call(lambda client: client.drop_collection(self.name, timeout=self._timeout))
+        others = [alias for alias in aliases.of(own) if alias != self.name]
+        if others:
+            raise AliasInTheWay(
+                f"{self.place} is in use as {others[0]}; image-search switch another collection "
+                f"into its place first, or drop it with --milvus-collection {others[0]}"
+            )
+        if own != self.name:
+            aliases.drop(self.name)
+        self._call(lambda client: client.drop_collection(own, timeout=self._timeout))
+
+    def siblings(self) -> list["MilvusCollection"]:
+        """The other collections of this program in the same store."""
+        own = Aliases(self.connection).collection_of(self.name)
+        names = self._call(lambda client: client.list_collections(timeout=self._timeout))
+        others = [MilvusCollection(self.connection, n) for n in names if n not in (own, self.name)]
+        return [other for other in others if model_record(other._properties()) is not None]
 
     def _properties(self) -> dict[str, str]:
         described = self._call(
@@ -365,25 +418,41 @@ class MilvusCollection:
         )
 
     def _scan(self, expression: str, fields: list[str]) -> Iterator[dict[str, Any]]:
-        iterator = self._loaded_call(
-            lambda client: client.query_iterator(
-                self.name,
-                batch_size=SCAN_BATCH,
-                filter=expression,
-                output_fields=fields,
-                consistency_level="Strong",
-            )
+        """Rows by their keys, upwards; goes on after the last one where the store was away."""
+        last: int | None = None
+        tried_again = 0
+        while True:
+            rest = expression
+            if last is not None:
+                rest = f"({expression}) and {KEY} > {last}" if expression else f"{KEY} > {last}"
+            iterator = self._loaded_call(partial(self._iterator, rest, fields))
+            try:
+                while batch := self.connection.attempt(partial(_next, iterator)):
+                    yield from batch
+                    last, tried_again = batch[-1][KEY], 0
+                return
+            except StoreUnavailable:
+                tried_again += 1
+                if tried_again > SCAN_RETRIES:
+                    raise
+            finally:
+                with suppress(Exception):  # there is nothing to be freed on the other side
+                    iterator.close()
+
+    def _iterator(self, expression: str, fields: list[str], client: MilvusClient) -> Any:
+        return client.query_iterator(
+            self.name,
+            batch_size=SCAN_BATCH,
+            filter=expression,
+            output_fields=fields,
+            consistency_level="Strong",
+            timeout=max(self._timeout, 30.0),
         )
-        try:
-            while batch := self._call(lambda _: iterator.next()):
-                yield from batch
-        finally:
-            iterator.close()
 
     @property
     def _whole_row(self) -> list[str]:
         """Output fields of a row with its extras, which are in ``$meta``; Lite has no such name."""
-        return ALL_FIELDS if self._connection.is_lite else [*FIXED_FIELDS, "$meta"]
+        return ALL_FIELDS if self.connection.is_lite else [*FIXED_FIELDS, "$meta"]
 
     def _get(self, ids: Sequence[int], fields: list[str]) -> list[dict[str, Any]]:
         if not ids:
@@ -409,22 +478,33 @@ class MilvusCollection:
                 client.load_collection(self.name, timeout=max(self._timeout, 60.0))
                 self._see_index(client)
                 self._loaded_by = client
-            return operation(client)
+            try:
+                return operation(client)
+            except Exception:
+                # A server that came back may have let go of it, or an alias stand for another.
+                self._loaded_by = None
+                raise
 
         return self._call(loaded)
 
     def _call(self, operation: Callable[[MilvusClient], Any]) -> Any:
-        return self._connection.call(operation)
+        return self.connection.call(operation)
 
     def _quietly(self) -> AbstractContextManager[None]:
         return without_clustering_warnings() if self.is_lite else nullcontext()
 
     @property
     def _timeout(self) -> float:
-        return self._connection.timeout
+        return self.connection.timeout
 
     def _missing(self) -> CollectionMissing:
         return CollectionMissing.at(self.address)
+
+
+def _next(iterator: Any, client: MilvusClient) -> list[dict[str, Any]]:
+    """The next rows; the iterator has a client of its own."""
+    rows: list[dict[str, Any]] = iterator.next()
+    return rows
 
 
 def _embedding(entity: Mapping[str, Any]) -> Embedding:

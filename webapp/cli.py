@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from embeddings.encoder import Encoder
     from milvus.collection import MilvusCollection
     from milvus.entities import ModelRecord
+    from milvus.patience import Patience
     from webapp.accounts import Accounts
     from webapp.indexing import Indexing
     from webapp.search import SearchService
@@ -49,13 +50,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.command == "password":
         with one_line_errors(PROGRAM, (), ()):
             return _password(arguments.user)
+    quiet_libraries()
     # Imported only now: --help and a wrong option should answer at once.
     from embeddings.errors import EncoderError
     from milvus.errors import StoreError
-    from webapp.errors import BadAccounts, CannotListen, CannotWrite, RequestError
+    from webapp.errors import BadAccounts, CannotListen, CannotWrite, CopyDiffers, RequestError
 
-    quiet_libraries()
-    failures = (StoreError, EncoderError, CannotListen, CannotWrite)
+    failures = (StoreError, EncoderError, CannotListen, CannotWrite, CopyDiffers)
     with one_line_errors(PROGRAM, (RequestError, BadAccounts), failures):
         match arguments.command:
             case "serve":
@@ -74,6 +75,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                 return _doctor(settings, arguments)
             case "tune":
                 return _tune(settings, arguments)
+            case "copy":
+                return _copy(settings, arguments.merge, arguments.json)
+            case "switch":
+                return _switch(settings, arguments.new, arguments.keep_as)
             case _:
                 return _drop(settings, arguments.library, arguments.yes)
 
@@ -148,6 +153,18 @@ def _parser() -> argparse.ArgumentParser:
     drop.add_argument("--library", metavar="FOLDER", type=Path, help="only this library's entries")
     drop.add_argument("--yes", action="store_true", help="do not ask")
     add_settings(drop, "milvus", without=(MADE_WITH,))
+    copy = commands.add_parser("copy", help="copy the index into another store")
+    copy.add_argument(
+        "--merge", action="store_true", help="keep other pictures that the other store holds"
+    )
+    copy.add_argument("--json", action="store_true", help="print JSON")
+    add_settings(copy, "milvus", "to")
+    switch = commands.add_parser("switch", help="search another collection from now on")
+    switch.add_argument("new", metavar="COLLECTION", help="--milvus-collection becomes its alias")
+    switch.add_argument(
+        "--keep-as", metavar="NAME", help="a new name for the collection that has the alias's name"
+    )
+    add_settings(switch, "milvus", without=(MADE_WITH,))
     encoder = commands.add_parser(
         "encoder", help="serve the model alone, to Weaviate and to --encoder-url"
     )
@@ -197,18 +214,24 @@ def _user(text: str) -> str:
     return text
 
 
-def _store(settings: Settings) -> "MilvusCollection":
+def _store(
+    settings: Settings, patience: "Patience | None" = None, name: str | None = None
+) -> "MilvusCollection":
     from milvus.collection import MilvusCollection
     from milvus.connection import Connection
+    from milvus.tls import Tls
 
     connection = Connection(
         settings.milvus_uri,
         token=settings.milvus.secret_token,
         db_name=settings.milvus.db_name,
         timeout=settings.milvus.timeout,
+        tls=Tls(**settings.milvus.tls),
         create=False,  # a search in the wrong place should not leave a store there
+        patience=patience,
     )
-    return MilvusCollection(connection, settings.milvus.collection, settings.milvus.index_type)
+    collection = name or settings.milvus.collection
+    return MilvusCollection(connection, collection, settings.milvus.index_type)
 
 
 def _service(
@@ -447,6 +470,77 @@ def _drop(settings: Settings, library: Path | None, yes: bool) -> int:
             print(f"{PROGRAM}: thumbnails could not be deleted: {error}", file=sys.stderr)
     print(f"removed {count:,} pictures from the index; the files stay", file=sys.stderr)
     return DONE
+
+
+def _copy(settings: Settings, merge: bool, as_json: bool) -> int:
+    from milvus.collection import MilvusCollection
+    from milvus.connection import Connection
+    from milvus.errors import StoreError
+    from milvus.lock import writing
+    from milvus.patience import Patience
+    from milvus.tls import Tls
+    from webapp.copy_progress import CopyProgress
+    from webapp.copying import copy
+
+    to = settings.to
+    if to.address is None:
+        print(f"{PROGRAM}: say where to: image-search copy --to URI", file=sys.stderr)
+        return WRONG_USAGE
+    patience = Patience(settings.milvus.retry_seconds, _say)
+    connection = Connection(
+        to.address,
+        token=to.secret_token,
+        db_name=to.db_name,
+        timeout=settings.milvus.timeout,
+        tls=Tls(**to.tls),
+        patience=patience,
+    )
+    source = _store(settings, patience)
+    collection = to.collection or settings.milvus.collection
+    target = MilvusCollection(connection, collection, settings.milvus.index_type)
+    locks = sorted({store.lock_file(settings.locks_dir) for store in (source, target)})
+    try:
+        source.model()  # before the other store is made
+        with contextlib.ExitStack() as stack:
+            for lock in locks:
+                stack.enter_context(writing(lock, _say_waiting))
+            progress = stack.enter_context(CopyProgress())
+            copied = copy(source, target, merge=merge, on_progress=progress)
+    except StoreError as error:
+        if to.address not in str(error) or to.address == settings.milvus_uri:
+            raise
+        words = str(error).replace("--milvus-uri", "--to").replace("--milvus-", "--to-")
+        raise type(error)(words) from error
+    finally:
+        target.close()
+        source.close()
+    if as_json:
+        print(json.dumps(copied.as_json(), ensure_ascii=False))
+    print(copied.as_text(), file=sys.stderr)
+    return DONE
+
+
+def _switch(settings: Settings, collection: str, keep_as: str | None) -> int:
+    from milvus.aliases import Aliases
+
+    alias = settings.milvus.collection
+    new = _store(settings, name=collection)
+    record = new.model()  # a collection that is not ours is refused
+    before = Aliases(new.connection).point(alias, collection, keep_as)
+    if before is None:
+        print(f"{alias} is {collection} already ({record.name})", file=sys.stderr)
+        return DONE
+    print(f"{alias} is {collection} from now on ({record.name})", file=sys.stderr)
+    if before:
+        print(
+            f"{before} is still there; image-search drop --milvus-collection {before} removes it",
+            file=sys.stderr,
+        )
+    return DONE
+
+
+def _say(line: str) -> None:
+    print(f"{PROGRAM}: {line}", file=sys.stderr)
 
 
 def _encoder(settings: Settings) -> int:
