@@ -18,6 +18,7 @@ APPLICATION = "text-image-search"
 ENV_PREFIX = "IMAGE_SEARCH_"
 # No segment of dots alone, which browsers would walk by.
 ROOT_PATH = re.compile(r"(/(?!\.+(/|$))[A-Za-z0-9._~-]+)+")
+COLLECTION_NAME = r"^[A-Za-z_][A-Za-z0-9_]{0,254}$"
 
 
 class _Group(BaseModel):
@@ -93,16 +94,58 @@ class ModelSettings(_Group):
         return _checked_credentials(value)
 
 
-class MilvusSettings(_Group):
+class _StoreSettings(_Group):
+    """An address of a store, and what it asks for."""
+
+    uri: str | None = Field(None, min_length=1)
+    token: SecretStr | None = Field(
+        None, description="user:password or API key of a Milvus server; better in the environment"
+    )
+    db_name: str = ""
+    collection: str | None = None
+    ca_file: Path | None = Field(
+        None,
+        description="certificate (PEM) of the authority behind an https:// address, where it is "
+        "no public one",
+    )
+    client_cert: Path | None = Field(
+        None, description="certificate (PEM) to show to a server that asks for one"
+    )
+    client_key: Path | None = Field(None, description="key (PEM) of that certificate")
+    server_name: str = Field(
+        "", description="name in the server's certificate, where the address has another one"
+    )
+
+    @field_validator("ca_file", "client_cert", "client_key")
+    @classmethod
+    def _in_home(cls, value: Path | None) -> Path | None:
+        return value.expanduser().absolute() if value else None
+
+    @property
+    def secret_token(self) -> str:
+        """The token in plain text, to hand to Milvus and nobody else; empty without one."""
+        return self.token.get_secret_value() if self.token else ""
+
+    @property
+    def tls(self) -> dict[str, Any]:
+        """What is about certificates, by name."""
+        names = ("ca_file", "client_cert", "client_key", "server_name")
+        return {name: getattr(self, name) for name in names}
+
+    @property
+    def address(self) -> str | None:
+        """The file or server, if one was given."""
+        given = self.uri
+        return str(Path(given).expanduser()) if given and given.startswith("~") else given
+
+
+class MilvusSettings(_StoreSettings):
     """Where vectors are stored."""
 
     uri: str | None = Field(
         None,
         min_length=1,
         description="file (Milvus Lite) or http://HOST:PORT; default: DATA_DIR/milvus.db",
-    )
-    token: SecretStr | None = Field(
-        None, description="user:password or API key of a Milvus server; better in the environment"
     )
     db_name: str = Field(
         "",
@@ -111,15 +154,42 @@ class MilvusSettings(_Group):
     )
     collection: str = Field(
         "images",
-        pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,254}$",
-        description="collection in the store: letters, digits and _",
+        pattern=COLLECTION_NAME,
+        description="collection in the store, or an alias of one: letters, digits and _",
+    )
+    index_type: Literal["IVF_FLAT", "FLAT", "IVF_SQ8", "HNSW", "AUTOINDEX"] = Field(
+        "IVF_FLAT",
+        description="index a collection is made with: IVF_FLAT, FLAT, IVF_SQ8, HNSW or AUTOINDEX; "
+        "image-search tune changes it",
+        json_schema_extra=_option("--index-type"),
     )
     timeout: float = Field(10.0, gt=0, description="seconds to wait for the store before giving up")
+    retry_seconds: float = Field(
+        120.0,
+        ge=0,
+        description="seconds that indexing and copying wait for a server that went away",
+    )
 
-    @property
-    def secret_token(self) -> str:
-        """The token in plain text, to hand to Milvus and nobody else; empty without one."""
-        return self.token.get_secret_value() if self.token else ""
+
+class TargetSettings(_StoreSettings):
+    """Where ``image-search copy`` copies to."""
+
+    uri: str | None = Field(
+        None,
+        min_length=1,
+        description="file (Milvus Lite) or http://HOST:PORT to copy to",
+        json_schema_extra=_option("--to"),
+    )
+    db_name: str = Field(
+        "",
+        description="database to copy to; it is made where it is missing",
+        json_schema_extra=_option("--to-db"),
+    )
+    collection: str | None = Field(
+        None,
+        pattern=COLLECTION_NAME,
+        description="collection to copy to; default: --milvus-collection",
+    )
 
 
 class IndexingSettings(_Group):
@@ -358,6 +428,7 @@ class Settings(BaseSettings):
     )
     model: ModelSettings = ModelSettings()
     milvus: MilvusSettings = MilvusSettings()
+    to: TargetSettings = TargetSettings()
     indexing: IndexingSettings = IndexingSettings()
     search: SearchSettings = SearchSettings()
     server: ServerSettings = ServerSettings()
@@ -371,10 +442,7 @@ class Settings(BaseSettings):
     @property
     def milvus_uri(self) -> str:
         """The store's address: what was given, or the Milvus Lite file in the data folder."""
-        given = self.milvus.uri
-        if given is None:
-            return str(self.data_dir / "milvus.db")
-        return str(Path(given).expanduser()) if given.startswith("~") else given
+        return self.milvus.address or str(self.data_dir / "milvus.db")
 
     @property
     def models_dir(self) -> Path:

@@ -24,6 +24,14 @@ DETAIL = 2
 # Formats that a photo folder holds. Pillow can open some more (EPS, PDF, fonts…) with code that
 # was written for trusted files; naming the list keeps those away from what people drop in.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
+# What is taken for a picture by its name, and folders that programs keep for themselves.
+SUFFIXES = frozenset(
+    f".{ending}"
+    for ending in "jpg jpeg jpe jfif mpo png webp gif bmp dib tif tiff avif heic heif hif".split()  # noqa: SIM905
+)
+IGNORED_FOLDERS = frozenset(
+    ["__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found"]
+)
 
 ORIENTATION = 0x0112  # the EXIF tag
 SIDEWAYS = (5, 6, 7, 8)  # its values that swap width and height

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from indexer.report import IndexReport
     from indexer.source import Source
     from milvus.collection import MilvusCollection
+    from milvus.patience import Patience
 
 PROGRAM = "index-folder"
 
@@ -61,12 +62,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("--watch follows folders; leave it out beside --manifest")
     with one_line_errors(PROGRAM, (SettingsError,), ()):
         settings = settings_from(arguments)
+    quiet_libraries()
     # Imported only now: --help and a wrong option should answer at once.
     from embeddings.errors import EncoderError
     from indexer.errors import BadManifest, IndexingError, NotAFolder
     from milvus.errors import StoreError
 
-    quiet_libraries()
     if arguments.progress_json:
         # A program that was started in the background ignores Ctrl+C, and so do those that it
         # starts; the one that reads the progress stops the run by it.
@@ -149,14 +150,20 @@ def _index(
     from milvus.collection import MilvusCollection
     from milvus.connection import Connection
     from milvus.lock import writing
+    from milvus.patience import Patience
+    from milvus.tls import Tls
 
+    patience = Patience(settings.milvus.retry_seconds, _say_of_store)
+    _end_with_ctrl_c(patience)
     connection = Connection(
         settings.milvus_uri,
         token=settings.milvus.secret_token,
         db_name=settings.milvus.db_name,
         timeout=settings.milvus.timeout,
+        tls=Tls(**settings.milvus.tls),
+        patience=patience,
     )
-    store = MilvusCollection(connection, settings.milvus.collection)
+    store = MilvusCollection(connection, settings.milvus.collection, settings.milvus.index_type)
     load = _encoder_loader(settings, store)
     lock = store.lock_file(settings.locks_dir)
     try:
@@ -168,6 +175,7 @@ def _index(
                 or not _same_name(settings, store)
             ):
                 load()
+            _tell_other_index(settings, store)
             outcome = _index_each(list(sources.values()), store, load, settings, progress_json)
         if not watch or outcome.whole.interrupted:
             return outcome
@@ -243,6 +251,33 @@ def _index_each(
         if report.interrupted:
             break
     return outcome
+
+
+def _tell_other_index(settings: Settings, store: "MilvusCollection") -> None:
+    """Say where a collection has another index than the one that was asked for."""
+    asked = settings.milvus.index_type
+    if "index_type" in settings.milvus.model_fields_set and store.exists():
+        state = store.index_state()
+        if state is not None and state.index_type != asked:
+            _say(
+                f"{PROGRAM}: collection {store.name!r} keeps its index {state.index_type}; "
+                f"image-search tune --index-type {asked} changes it"
+            )
+
+
+def _end_with_ctrl_c(patience: "Patience") -> None:
+    """Ctrl+C ends a run after the batch at hand, which must not be waited for in vain."""
+
+    def interrupt(number: int, frame: object) -> None:
+        patience.end()
+        raise KeyboardInterrupt
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, interrupt)
+
+
+def _say_of_store(line: str) -> None:
+    _say(f"{PROGRAM}: {line}")
 
 
 def _say_waiting(holder: str) -> None:

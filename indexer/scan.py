@@ -12,17 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from embeddings.images import IGNORED_FOLDERS, SUFFIXES
 from indexer.errors import NotAFolder
 from indexer.source import FoundFile, Skipped
 from milvus.int64 import storable_time
-
-SUFFIXES = frozenset(
-    f".{ending}"
-    for ending in "jpg jpeg jpe jfif mpo png webp gif bmp dib tif tiff avif heic heif hif".split()  # noqa: SIM905
-)
-IGNORED_FOLDERS = frozenset(
-    ["__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found"]
-)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from watchfiles import Change, watch
 
-from indexer.scan import IGNORED_FOLDERS, SUFFIXES
+from embeddings.images import IGNORED_FOLDERS, SUFFIXES
 
 # Changes come in bursts (a copied folder, an editor's temporary files); one run takes them all.
 BURST_MS = 1000

@@ -1,7 +1,7 @@
 """MilvusCollection: the image store in a Milvus collection."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,27 @@ import numpy as np
 from pymilvus import MilvusClient
 
 from milvus import filters, runs
+from milvus.aliases import Aliases
 from milvus.connection import Connection
 from milvus.entities import Embedding, ImageRow, Match, ModelRecord
-from milvus.errors import CollectionMissing, ModelMismatch, StoreError
+from milvus.errors import (
+    AliasInTheWay,
+    CollectionMissing,
+    ModelMismatch,
+    StoreError,
+    StoreUnavailable,
+)
 from milvus.filters import EVERYTHING, ImageFilter
-from milvus.index_params import METRIC_TYPE, IndexParams, default_index
+from milvus.index_params import METRIC_TYPE, AnyIndex, choose_index
+from milvus.index_state import (
+    IndexState,
+    Tuned,
+    index_request,
+    read_index,
+    rebuild,
+    tuned_from_text,
+    tuned_to_text,
+)
 from milvus.lite import without_clustering_warnings
 from milvus.runs import LastRun
 from milvus.schema import (
@@ -22,6 +38,8 @@ from milvus.schema import (
     FIXED_FIELDS,
     KEY,
     RUN_PROPERTIES,
+    TOKEN_PROPERTIES,
+    TUNED_PROPERTY,
     build_schema,
     from_entity,
     model_properties,
@@ -33,6 +51,8 @@ from milvus.schema import (
 
 # Rows that one step of a scan fetches. Milvus allows 16,384 in one answer.
 SCAN_BATCH = 1000
+# How often a scan goes on without having got any further.
+SCAN_RETRIES = 3
 ALL_FIELDS = ["*"]
 
 
@@ -40,25 +60,37 @@ class MilvusCollection:
     """The ImageStore protocol over one collection."""
 
     def __init__(
-        self, connection: Connection, name: str = "images", index: IndexParams | None = None
+        self, connection: Connection, name: str = "images", index_type: str = "IVF_FLAT"
     ) -> None:
+        """``index_type`` is what a collection is made with; one that is there keeps its own."""
         self.name = name
-        self.index = index or default_index(connection.is_lite)
-        self._connection = connection
+        self._index: AnyIndex = choose_index(index_type, connection.is_lite)
+        self._tuned_text = ""
+        self.connection = connection
         self._loaded_by: MilvusClient | None = None
 
     def close(self) -> None:
         """Let go of the server or the file."""
-        self._connection.close()
+        self.connection.close()
 
     def lock_file(self, folder: Path) -> Path:
         """The file that makes this collection's writers take turns (see ``milvus.lock``)."""
-        return self._connection.lock_file(folder, self.name)
+        return self.connection.lock_file(folder, self.name)
 
     @property
     def address(self) -> str:
         """The store's file or server, for messages."""
-        return self._connection.uri
+        return self.connection.place
+
+    @property
+    def place(self) -> str:
+        """The collection and its store, for messages."""
+        return f"collection {self.name!r} in {self.address}"
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """Equal for two objects that are over one collection."""
+        return (*self.connection.identity, self.name)
 
     def prepare(self, model: ModelRecord) -> None:
         """Make the collection, or check that it belongs to this model.
@@ -78,7 +110,7 @@ class MilvusCollection:
     def mismatch(self, recorded: ModelRecord, asked: str) -> ModelMismatch:
         """The error for a model that is not the collection's, with what to do."""
         return ModelMismatch(
-            f"collection {self.name!r} in {self.address} was indexed with {recorded.model_id} "
+            f"{self.place} was indexed with {recorded.model_id} "
             f"({recorded.dim} dimensions), not {asked}; use --model {recorded.name}"
             + (f" --pretrained {recorded.pretrained}" if recorded.pretrained else "")
             + ", or another --milvus-collection, or image-search drop"
@@ -97,8 +129,7 @@ class MilvusCollection:
         record = model_record(self._properties())
         if record is None:
             raise StoreError(
-                f"collection {self.name!r} in {self.address} was not made by this program; "
-                "give another --milvus-collection"
+                f"{self.place} was not made by this program; give another --milvus-collection"
             )
         return record
 
@@ -114,10 +145,56 @@ class MilvusCollection:
             batch = list(ids[start : start + SCAN_BATCH])
             self._call(partial(self._delete, batch))
 
+    @property
+    def is_lite(self) -> bool:
+        """Whether this is a local file."""
+        return self.connection.is_lite
+
+    @property
+    def index(self) -> AnyIndex:
+        """The collection's index as it was last seen; before that, the one it is to be made with.
+
+        It is read when the collection is loaded, and again when it was rebuilt or tuned.
+        """
+        return self._index
+
+    def version(self) -> str:
+        """What Milvus calls itself."""
+        return str(self._call(lambda client: client.get_server_version(timeout=self._timeout)))
+
+    def index_state(self) -> IndexState | None:
+        """The index as Milvus describes it now; None where there is none.
+
+        Raises CollectionMissing.
+        """
+        if not self.exists():
+            raise self._missing()
+        state: IndexState | None = self._call(
+            lambda client: read_index(client, self.name, self._timeout)
+        )
+        return state
+
+    def rebuild_index(self, index: AnyIndex) -> None:
+        """Put this index in the place of the collection's. Searches are refused meanwhile."""
+        with self._quietly():
+            self._call(lambda client: rebuild(client, self.name, index, self._timeout))
+        # What was chosen for the index before holds no more; noted, so that others look again.
+        self.set_tuned(Tuned(index.index_type, index.build(), 0, 0.0, 0, ""))
+        self._call(self._see_index)
+
+    def set_tuned(self, tuned: Tuned) -> None:
+        """Keep with the collection what its searches are to use."""
+        self._set_properties({TUNED_PROPERTY: tuned_to_text(tuned)})
+        self._call(self._see_index)
+
+    def tuned(self) -> Tuned | None:
+        """What ``set_tuned`` kept, where it holds for the index that is there."""
+        tuned = tuned_from_text(self._properties().get(TUNED_PROPERTY, ""))
+        return tuned if tuned is not None and self._holds(tuned, self._index) else None
+
     def flush(self) -> None:
         """Seal what was written into indexed segments."""
-        quiet = without_clustering_warnings() if self._connection.is_lite else nullcontext()
-        with quiet:
+        with self._quietly():
             self._call(lambda client: client.flush(self.name))
 
     def search(
@@ -127,8 +204,12 @@ class MilvusCollection:
         only: ImageFilter = EVERYTHING,
         *,
         with_embeddings: bool = False,
+        effort: int | None = None,
     ) -> list[Match]:
-        """The ``top_k`` best images that the filter lets through, best first."""
+        """The ``top_k`` best images that the filter lets through, best first.
+
+        ``effort`` is another ``nprobe`` or ``ef`` than the collection's, to measure it.
+        """
         answers = self._loaded_call(
             lambda client: client.search(
                 self.name,
@@ -137,7 +218,7 @@ class MilvusCollection:
                 limit=top_k,
                 filter=only.expression(),
                 output_fields=[*self._whole_row, *([EMBEDDING] if with_embeddings else [])],
-                search_params={"metric_type": METRIC_TYPE, "params": self.index.search()},
+                search_params=self._searching(top_k, effort),
                 timeout=self._timeout,
             )
         )
@@ -167,6 +248,18 @@ class MilvusCollection:
         """Stored embeddings by id."""
         found = self._get(ids, [EMBEDDING])
         return {row[KEY]: _embedding(row) for row in found}
+
+    def ids(self) -> Iterator[int]:
+        """The ids of all images."""
+        return (row[KEY] for row in self._scan("", [KEY]))
+
+    def vectors(self) -> Iterator[tuple[int, Embedding]]:
+        """Ids and embeddings of all images."""
+        return ((row[KEY], _embedding(row)) for row in self._scan("", [EMBEDDING]))
+
+    def held_ids(self, ids: Sequence[int]) -> set[int]:
+        """Those of these ids that are there."""
+        return {row[KEY] for row in self._get(ids, [KEY])}
 
     def rows(self, library: str | None = None) -> Iterator[ImageRow]:
         """All images, or a library's, without their extras."""
@@ -201,6 +294,13 @@ class MilvusCollection:
         )
         return int(answer[0]["count(*)"])
 
+    def sealed_rows(self) -> int:
+        """Rows in sealed segments, deleted ones included; whether or not an index is there."""
+        found = self._call(
+            lambda client: client.get_collection_stats(self.name, timeout=self._timeout)
+        )
+        return int(found["row_count"])
+
     def token(self, library: str) -> str | None:
         """The word that ``set_token`` kept for a library."""
         return self._properties().get(token_property(library)) or None
@@ -222,6 +322,16 @@ class MilvusCollection:
         texts = [text for name, text in kept if name.startswith(RUN_PROPERTIES) and text]
         return dict(noted for text in texts if (noted := runs.from_text(text)))
 
+    def noted(self, *, tokens: bool = True) -> dict[str, str]:
+        """What ``note_run`` and ``set_token`` kept, of all libraries, for ``note``."""
+        ours = (RUN_PROPERTIES, TOKEN_PROPERTIES) if tokens else (RUN_PROPERTIES,)
+        return {k: text for k, text in self._properties().items() if text and k.startswith(ours)}
+
+    def note(self, noted: Mapping[str, str]) -> None:
+        """Keep what another collection's ``noted`` gave."""
+        if noted:
+            self._set_properties(dict(noted))
+
     def drop_library(self, library: str) -> int:
         """Remove the entries of one library and what is noted of it; their number."""
         keys = [row.m_id for row in self.rows(library)]
@@ -233,16 +343,59 @@ class MilvusCollection:
         return len(keys)
 
     def drop(self) -> None:
-        """Remove the collection with all its images' entries; the files stay."""
-        if not self.exists():
+        """Remove the collection with all its images' entries; the files stay.
+
+        By an alias, both go. Raises AliasInTheWay for a collection that other names stand for.
+        """
+        aliases = Aliases(self.connection)
+        own = aliases.collection_of(self.name)
+        if own is None:
             raise self._missing()
-        self._call(lambda client: client.drop_collection(self.name, timeout=self._timeout))
+        others = [alias for alias in aliases.of(own) if alias != self.name]
+        if others:
+            raise AliasInTheWay(
+                f"{self.place} is in use as {others[0]}; image-search switch another collection "
+                f"into its place first, or drop it with --milvus-collection {others[0]}"
+            )
+        if own != self.name:
+            aliases.drop(self.name)
+        self._call(lambda client: client.drop_collection(own, timeout=self._timeout))
+
+    def siblings(self) -> list["MilvusCollection"]:
+        """The other collections of this program in the same store."""
+        own = Aliases(self.connection).collection_of(self.name)
+        names = self._call(lambda client: client.list_collections(timeout=self._timeout))
+        others = [MilvusCollection(self.connection, n) for n in names if n not in (own, self.name)]
+        return [other for other in others if model_record(other._properties()) is not None]
 
     def _properties(self) -> dict[str, str]:
         described = self._call(
             lambda client: client.describe_collection(self.name, timeout=self._timeout)
         )
-        return dict(described.get("properties") or {})
+        properties = dict(described.get("properties") or {})
+        # Read with every search, so this is where another program's tuning is seen at once.
+        if properties.get(TUNED_PROPERTY, "") != self._tuned_text:
+            self._call(self._see_index)
+        return properties
+
+    def _see_index(self, client: MilvusClient) -> None:
+        """Search as the index that is there needs it, whatever the settings say."""
+        described = client.describe_collection(self.name, timeout=self._timeout)
+        text = dict(described.get("properties") or {}).get(TUNED_PROPERTY, "")
+        state = read_index(client, self.name, self._timeout)
+        if state is not None and state.known is not None:
+            tuned = tuned_from_text(text)
+            chosen = tuned is not None and tuned.effort > 0 and self._holds(tuned, state.known)
+            self._index = state.known.with_effort(tuned.effort) if tuned and chosen else state.known
+        self._tuned_text = text
+
+    @staticmethod
+    def _holds(tuned: Tuned, index: AnyIndex) -> bool:
+        return tuned.index_type == index.index_type and tuned.params == index.build()
+
+    def _searching(self, top_k: int, effort: int | None) -> dict[str, Any]:
+        index = self._index if effort is None else self._index.with_effort(effort)
+        return {"metric_type": METRIC_TYPE, "params": index.search(top_k)}
 
     def _set_properties(self, properties: dict[str, str]) -> None:
         self._call(
@@ -255,43 +408,51 @@ class MilvusCollection:
         client.delete(self.name, ids=ids, timeout=self._timeout)
 
     def _create(self, client: MilvusClient, model: ModelRecord) -> None:
-        params = MilvusClient.prepare_index_params()
-        # Milvus Lite reads build parameters only under the key "params"; servers take both.
-        params.add_index(
-            EMBEDDING,
-            index_type=self.index.index_type,
-            metric_type=METRIC_TYPE,
-            params={"params": self.index.build()},
-        )
         client.create_collection(
             self.name,
             schema=build_schema(model.dim),
-            index_params=params,
+            index_params=index_request(self._index),
             properties=model_properties(model),
             consistency_level="Session",
             timeout=self._timeout,
         )
 
     def _scan(self, expression: str, fields: list[str]) -> Iterator[dict[str, Any]]:
-        iterator = self._loaded_call(
-            lambda client: client.query_iterator(
-                self.name,
-                batch_size=SCAN_BATCH,
-                filter=expression,
-                output_fields=fields,
-                consistency_level="Strong",
-            )
+        """Rows by their keys, upwards; goes on after the last one where the store was away."""
+        last: int | None = None
+        tried_again = 0
+        while True:
+            rest = expression
+            if last is not None:
+                rest = f"({expression}) and {KEY} > {last}" if expression else f"{KEY} > {last}"
+            iterator = self._loaded_call(partial(self._iterator, rest, fields))
+            try:
+                while batch := self.connection.attempt(partial(_next, iterator)):
+                    yield from batch
+                    last, tried_again = batch[-1][KEY], 0
+                return
+            except StoreUnavailable:
+                tried_again += 1
+                if tried_again > SCAN_RETRIES:
+                    raise
+            finally:
+                with suppress(Exception):  # there is nothing to be freed on the other side
+                    iterator.close()
+
+    def _iterator(self, expression: str, fields: list[str], client: MilvusClient) -> Any:
+        return client.query_iterator(
+            self.name,
+            batch_size=SCAN_BATCH,
+            filter=expression,
+            output_fields=fields,
+            consistency_level="Strong",
+            timeout=max(self._timeout, 30.0),
         )
-        try:
-            while batch := self._call(lambda _: iterator.next()):
-                yield from batch
-        finally:
-            iterator.close()
 
     @property
     def _whole_row(self) -> list[str]:
         """Output fields of a row with its extras, which are in ``$meta``; Lite has no such name."""
-        return ALL_FIELDS if self._connection.is_lite else [*FIXED_FIELDS, "$meta"]
+        return ALL_FIELDS if self.connection.is_lite else [*FIXED_FIELDS, "$meta"]
 
     def _get(self, ids: Sequence[int], fields: list[str]) -> list[dict[str, Any]]:
         if not ids:
@@ -315,20 +476,35 @@ class MilvusCollection:
                 if not client.has_collection(self.name, timeout=self._timeout):
                     raise self._missing()
                 client.load_collection(self.name, timeout=max(self._timeout, 60.0))
+                self._see_index(client)
                 self._loaded_by = client
-            return operation(client)
+            try:
+                return operation(client)
+            except Exception:
+                # A server that came back may have let go of it, or an alias stand for another.
+                self._loaded_by = None
+                raise
 
         return self._call(loaded)
 
     def _call(self, operation: Callable[[MilvusClient], Any]) -> Any:
-        return self._connection.call(operation)
+        return self.connection.call(operation)
+
+    def _quietly(self) -> AbstractContextManager[None]:
+        return without_clustering_warnings() if self.is_lite else nullcontext()
 
     @property
     def _timeout(self) -> float:
-        return self._connection.timeout
+        return self.connection.timeout
 
     def _missing(self) -> CollectionMissing:
         return CollectionMissing.at(self.address)
+
+
+def _next(iterator: Any, client: MilvusClient) -> list[dict[str, Any]]:
+    """The next rows; the iterator has a client of its own."""
+    rows: list[dict[str, Any]] = iterator.next()
+    return rows
 
 
 def _embedding(entity: Mapping[str, Any]) -> Embedding:

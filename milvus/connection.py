@@ -10,8 +10,18 @@ from typing import TypeVar
 
 from pymilvus import MilvusClient
 
-from milvus.errors import CollectionMissing, StoreUnavailable, translated
+from milvus.errors import (
+    CollectionMissing,
+    DatabaseMissing,
+    StoreError,
+    StoreRefused,
+    StoreUnavailable,
+    translate,
+    translated,
+)
 from milvus.lite import is_lite, lite_address, release
+from milvus.patience import Patience
+from milvus.tls import Tls, tls_problem
 
 T = TypeVar("T")
 
@@ -21,7 +31,8 @@ class Connection:
 
     ``uri`` is a file (Milvus Lite) or a server's address. ``timeout`` is in seconds. With
     ``create=False`` a file that is not there is not made: reading from it raises
-    CollectionMissing until somebody has indexed into it.
+    CollectionMissing until somebody has indexed into it; nor is a database made that is missing.
+    ``patience`` says how long a server that has answered before is waited for.
     """
 
     def __init__(
@@ -32,6 +43,8 @@ class Connection:
         db_name: str = "",
         timeout: float = 10.0,
         create: bool = True,
+        tls: Tls | None = None,
+        patience: Patience | None = None,
     ) -> None:
         self.uri = uri
         self.is_lite = is_lite(uri)
@@ -39,6 +52,10 @@ class Connection:
         self._token = token
         self._db_name = db_name
         self._create = create
+        self._tls = tls or Tls()
+        self._tls_options = self._tls.options(uri)
+        self._patience = patience or Patience()
+        self._answered = False
         self._client: MilvusClient | None = None
         self._lock = threading.Lock()
         self._aside = ThreadPoolExecutor(thread_name_prefix="milvus")
@@ -46,33 +63,66 @@ class Connection:
         logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
 
     def call(self, operation: Callable[[MilvusClient], T]) -> T:
-        """Run an operation that may safely run twice; once more after a lost connection.
+        """Run an operation that may safely run several times: again after a lost connection, and
+        as long as there is patience.
 
         Raises StoreError.
         """
+
+        def insisting() -> T:
+            # A server that never answered is a wrong address rather than one that will be back.
+            if self._answered and not self.is_lite:
+                return self._patience.insist(lambda: self._attempt(operation))
+            return self._attempt(operation)
+
+        return self._off_main(insisting)
+
+    def attempt(self, operation: Callable[[MilvusClient], T]) -> T:
+        """The same without patience: for what must begin anew after the store was away."""
+        return self._off_main(lambda: self._attempt(operation))
+
+    def _off_main(self, work: Callable[[], T]) -> T:
+        if threading.current_thread() is threading.main_thread():
+            # Ctrl+C raises in the main thread. Inside gRPC it would leave a lock held, for which
+            # every later call would wait for ever; waiting for another thread it does no harm.
+            return self._aside.submit(work).result()
+        return work()
+
+    def _attempt(self, operation: Callable[[MilvusClient], T]) -> T:
+        """Once more where the process that served a file has left, or after a missing database
+        was made."""
         used: list[MilvusClient] = []
 
         def once() -> T:
             with translated(self.uri):
                 used.append(self._connected())
-                return operation(used[-1])
+                result = operation(used[-1])
+            self._answered = True
+            return result
 
-        def twice() -> T:
-            try:
-                return once()
-            except StoreUnavailable:
-                if not self.is_lite:
-                    raise
-                # The process that served the file has left: open it here, unless another thread
-                # has.
-                self._forget(used[-1] if used else None)
-                return once()
+        try:
+            return once()
+        except StoreUnavailable:
+            if not self.is_lite:
+                raise
+            # Open the file here, unless another thread has.
+            self._forget(used[-1] if used else None)
+            return once()
+        except DatabaseMissing:
+            if not self._create:
+                raise
+            self._make_database()
+            return once()
 
-        if threading.current_thread() is threading.main_thread():
-            # Ctrl+C raises in the main thread. Inside gRPC it would leave a lock held, for which
-            # every later call would wait for ever; waiting for another thread it does no harm.
-            return self._aside.submit(twice).result()
-        return twice()
+    @property
+    def place(self) -> str:
+        """The file, or the server with its database, for messages."""
+        return f"{self.uri} (database {self._db_name})" if self._db_name else self.uri
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """Equal for two connections to one store."""
+        return (str(Path(self.uri).resolve()) if self.is_lite else self.uri, self._db_name)
 
     def lock_file(self, folder: Path, collection: str) -> Path:
         """The file that makes writers to a collection take turns: beside a local store; in
@@ -84,6 +134,7 @@ class Connection:
 
     def close(self) -> None:
         """Let go of the server, and of the file if it is served from here."""
+        self._patience.end()
         self._forget(self._client)
         if self.is_lite:
             release(Path(self.uri))
@@ -94,10 +145,38 @@ class Connection:
                 if self.is_lite and not self._create and not Path(self.uri).exists():
                     raise CollectionMissing.at(self.uri)
                 address = lite_address(Path(self.uri)) if self.is_lite else self.uri
-                self._client = MilvusClient(
-                    address, token=self._token, db_name=self._db_name, timeout=self.timeout
-                )
+                self._client = self._client_of(address, self._db_name)
             return self._client
+
+    def _client_of(self, address: str, db_name: str) -> MilvusClient:
+        # pymilvus would share a connection between clients whatever their certificates are.
+        options = {} if self.is_lite else {"dedicated": True, **self._tls_options}
+        try:
+            with translated(self.uri):
+                return MilvusClient(
+                    address, token=self._token, db_name=db_name, timeout=self.timeout, **options
+                )
+        except StoreUnavailable:
+            problem = None if self.is_lite or self._answered else tls_problem(self.uri, self._tls)
+            if problem:
+                raise StoreRefused(f"no connection to Milvus at {self.uri}: {problem}") from None
+            raise
+
+    def _make_database(self) -> None:
+        with self._lock, translated(self.uri):
+            address = lite_address(Path(self.uri)) if self.is_lite else self.uri
+            client = self._client_of(address, "")
+            try:
+                if self._db_name not in client.list_databases(timeout=self.timeout):
+                    client.create_database(self._db_name, timeout=self.timeout)
+            except Exception as error:
+                raise StoreError(
+                    f"Milvus at {self.uri} has no database {self._db_name!r} and does not let us "
+                    f"make it ({translate(error, self.uri)}); make it there, or give another "
+                    "--milvus-db"
+                ) from error
+            finally:
+                client.close()
 
     def _forget(self, client: MilvusClient | None) -> None:
         """Close a client, and use it no more if it is the one in use."""

@@ -5,12 +5,15 @@
     ├── StoreRefused         the server wants another token, or does not allow this
     ├── StoreUnwritable      the file cannot be made, opened or written (permissions, disk)
     ├── StoreLocked          another program holds the file and does not share it
+    ├── DatabaseMissing      the server has no database of that name
     ├── CollectionMissing    nothing has been indexed yet
+    ├── AliasInTheWay        a name cannot be made an alias, or its collection not be dropped
     └── ModelMismatch        the collection was made by another model
 
 Every message says what to do next, in one line.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -38,6 +41,10 @@ class StoreLocked(StoreError):
     """Another program holds the local file."""
 
 
+class DatabaseMissing(StoreError):
+    """The server has no database of that name."""
+
+
 class CollectionMissing(StoreError):
     """The collection does not exist: nothing was indexed."""
 
@@ -45,6 +52,10 @@ class CollectionMissing(StoreError):
     def at(cls, address: str) -> "CollectionMissing":
         """The error for a store, with what to do."""
         return cls(f"nothing is indexed in {address}; run: index-folder FOLDER")
+
+
+class AliasInTheWay(StoreError):
+    """A name is a collection's or an alias's already."""
 
 
 class ModelMismatch(StoreError):
@@ -65,19 +76,55 @@ _UNAVAILABLE = (
     "retried",
     "timeout",
 )
+# A server that has just started and does not hold everything yet says so in many ways.
+_RECOVERING = (
+    "node not match",
+    "node not found",
+    "node offline",
+    "not available",
+    "not fully loaded",
+    "not loaded",
+    "no available shard",
+    "not healthy",
+    "on recovering",
+    "unsubscribed",
+    "replica not found",
+    "channel not found",
+    "segment not found",
+    "lacks of",
+)
 _REFUSED = ("auth check", "unauthenticated", "authenticat", "permission deny", "privilege")
+# "database not found[database=photos]", or "database:photos not found".
+_NO_DATABASE = re.compile(r"database[^\[\]]{0,255}not (found|exist)")
 _MISSING = ("collection not found", "can't find collection", "not exist", "collectionnotfound")
+_WITHOUT_INDEX = ("index not found", "no vector index", "not loaded", "index doesn't exist")
 _UNWRITABLE = ("read-only", "permission denied", "no space left", "disk quota")
 
 
 def translate(error: BaseException, address: str) -> StoreError:
     """Our error for one of pymilvus's or gRPC's."""
+    rpc = _rpc_error(error)
     # A message may spread over lines; the first says it.
-    message = str(getattr(error, "message", None) or error).strip() or type(error).__name__
-    line = message.splitlines()[0][:200]
+    message = getattr(error, "message", None) or (rpc and rpc.details()) or str(error)
+    line = (message.strip() or type(error).__name__).splitlines()[0][:200]
     lower = f"{line} {error!r}".lower()
+    if rpc is not None and rpc.code() is grpc.StatusCode.UNAUTHENTICATED:
+        return StoreRefused(
+            f"Milvus at {address} does not let us in ({rpc.details() or 'no user'}); "
+            "check --milvus-token"
+        )
+    if _NO_DATABASE.search(message.lower()):
+        return DatabaseMissing(
+            f"Milvus at {address} has no such database; check --milvus-db (index-folder makes a "
+            "database that is missing)"
+        )
     if any(words in lower for words in _UNWRITABLE):
         return StoreUnwritable(f"the store {address} cannot be written: {line}")
+    if any(words in lower for words in _WITHOUT_INDEX):
+        return StoreUnavailable(
+            f"the index of the collection in {address} is being rebuilt: try again; where nobody "
+            "rebuilds it, run image-search tune --rebuild"
+        )
     if any(words in lower for words in _MISSING):
         return CollectionMissing.at(address)
     if any(words in lower for words in _REFUSED):
@@ -85,11 +132,23 @@ def translate(error: BaseException, address: str) -> StoreError:
             f"Milvus at {address} refuses access ({line}); check --milvus-token and --milvus-db"
         )
     lost = isinstance(error, grpc.RpcError | ConnectionError)
+    if any(words in message.lower() for words in _RECOVERING):
+        return StoreUnavailable(
+            f"Milvus at {address} is not ready ({line[:100]}); wait until it is, or restart it"
+        )
     if lost or any(words in lower for words in _UNAVAILABLE):
         return StoreUnavailable(
             f"no answer from Milvus at {address}; start it, or give another --milvus-uri"
         )
     return StoreError(f"Milvus at {address}: {line}")
+
+
+def _rpc_error(error: BaseException) -> grpc.RpcError | None:
+    """gRPC's own error, which pymilvus hides behind "fail connecting" while it connects."""
+    for candidate in (error, error.__cause__):
+        if isinstance(candidate, grpc.RpcError) and hasattr(candidate, "code"):
+            return candidate
+    return None
 
 
 @contextmanager

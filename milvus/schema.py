@@ -29,6 +29,8 @@ FIXED_FIELDS = (
 # Prefix of the collection's properties that are ours.
 _PROPERTY = "image_search."
 RUN_PROPERTIES = f"{_PROPERTY}run."
+TUNED_PROPERTY = f"{_PROPERTY}tuned"
+TOKEN_PROPERTIES = f"{_PROPERTY}token."
 
 
 def build_schema(dim: int) -> CollectionSchema:
@@ -73,7 +75,7 @@ def model_properties(record: ModelRecord) -> dict[str, str]:
 
 def token_property(library: str) -> str:
     """The collection's property that holds a library's token (see ``ImageStore.token``)."""
-    return f"{_PROPERTY}token.{_short(library)}"
+    return f"{TOKEN_PROPERTIES}{_short(library)}"
 
 
 def run_property(library: str) -> str:

@@ -147,6 +147,9 @@ class MemoryStore:
         self.runs.pop(library, None)
         return len(keys)
 
+    def siblings(self) -> list["MemoryStore"]:
+        return []
+
     def drop(self) -> None:
         self.model()
         self.held.clear()

@@ -35,7 +35,7 @@ if __name__ == "__main__":
         service,
         Thumbnails(Path("unused"), 1),
         Indexing(AllowedFolders()),
-        index_type="IVF_FLAT",
+        index_type=lambda: "IVF_FLAT",
         metric_type="IP",
         default_top_k=16,
         max_query_chars=1000,

@@ -1,5 +1,6 @@
 """The HTTP routes beside the page: search, stats, health, pictures. Errors are JSON."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -65,7 +66,7 @@ def build_api(
     thumbnails: Thumbnails,
     indexing: Indexing,
     *,
-    index_type: str,
+    index_type: Callable[[], str],
     metric_type: str,
     default_top_k: int,
     max_query_chars: int,
@@ -109,7 +110,7 @@ def build_api(
     @app.get("/api/stats")
     def stats() -> dict[str, Any]:
         """What is indexed."""
-        return stats_json(service.stats(), index_type, metric_type)
+        return stats_json(service.stats(), index_type(), metric_type)
 
     app.include_router(library_routes(service.library, indexing.allowed, index_type, metric_type))
     app.include_router(indexing_routes(indexing))

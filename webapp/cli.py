@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from embeddings.encoder import Encoder
     from milvus.collection import MilvusCollection
     from milvus.entities import ModelRecord
+    from milvus.patience import Patience
     from webapp.accounts import Accounts
     from webapp.indexing import Indexing
     from webapp.search import SearchService
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 PROGRAM = "image-search"
 # Searching takes the model that the collection records; another one could not compare.
 RECORDED = ("model.name", "model.pretrained")
+# Only what makes a collection, or changes its index, needs to be told which.
+MADE_WITH = "milvus.index_type"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -47,13 +50,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.command == "password":
         with one_line_errors(PROGRAM, (), ()):
             return _password(arguments.user)
+    quiet_libraries()
     # Imported only now: --help and a wrong option should answer at once.
     from embeddings.errors import EncoderError
     from milvus.errors import StoreError
-    from webapp.errors import BadAccounts, CannotListen, CannotWrite, RequestError
+    from webapp.errors import BadAccounts, CannotListen, CannotWrite, CopyDiffers, RequestError
 
-    quiet_libraries()
-    failures = (StoreError, EncoderError, CannotListen, CannotWrite)
+    failures = (StoreError, EncoderError, CannotListen, CannotWrite, CopyDiffers)
     with one_line_errors(PROGRAM, (RequestError, BadAccounts), failures):
         match arguments.command:
             case "serve":
@@ -68,6 +71,14 @@ def main(argv: Sequence[str] | None = None) -> int:
                 return _stats(settings, arguments.json)
             case "encoder":
                 return _encoder(settings)
+            case "doctor":
+                return _doctor(settings, arguments)
+            case "tune":
+                return _tune(settings, arguments)
+            case "copy":
+                return _copy(settings, arguments.merge, arguments.json)
+            case "switch":
+                return _switch(settings, arguments.new, arguments.keep_as)
             case _:
                 return _drop(settings, arguments.library, arguments.yes)
 
@@ -89,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     add_query_options(search)
     add_settings(
         search, "model", "milvus", "search", "indexing.max_pixels",
-        without=(*RECORDED, "model.batch_size"),
+        without=(*RECORDED, "model.batch_size", MADE_WITH),
     )  # fmt: skip
     label = commands.add_parser("label", help="tell which of some labels pictures show")
     label.add_argument(
@@ -111,19 +122,49 @@ def _parser() -> argparse.ArgumentParser:
         "--write", action="store_true", help="store the best label of indexed pictures, for --label"
     )
     label.add_argument("--json", action="store_true", help="print JSON")
-    add_settings(label, "model", "milvus", "indexing.max_pixels", without=RECORDED)
+    add_settings(label, "model", "milvus", "indexing.max_pixels", without=(*RECORDED, MADE_WITH))
     export = commands.add_parser(
         "export", help="write ids, paths, categories and vectors to a file"
     )
     export.add_argument("file", metavar="FILE", type=Path, help="name.parquet or name.npz")
-    add_settings(export, "milvus")
+    add_settings(export, "milvus", without=(MADE_WITH,))
     stats = commands.add_parser("stats", help="tell what is indexed")
     stats.add_argument("--json", action="store_true", help="print JSON")
-    add_settings(stats, "milvus")
+    add_settings(stats, "milvus", without=(MADE_WITH,))
+    tune = commands.add_parser(
+        "tune", help="measure searches against exact ones, and set them to be exact enough"
+    )
+    tune.add_argument("--recall", type=_share, default=0.98, metavar="R", help="default: 0.98")
+    tune.add_argument(
+        "--queries", type=_queries, default=100, metavar="N", help="10 to 1000 (default: 100)"
+    )
+    tune.add_argument(
+        "--rebuild",
+        action="store_true",
+        help="build the index anew before, for the pictures there are now; --index-type changes it",
+    )
+    tune.add_argument("--json", action="store_true", help="print JSON")
+    add_settings(tune, "milvus")
+    doctor = commands.add_parser("doctor", help="check that all is well, and tell what to do")
+    doctor.add_argument("--load-model", action="store_true", help="load the model, to be sure")
+    doctor.add_argument("--json", action="store_true", help="print JSON")
+    add_settings(doctor, "model", "milvus", without=(*RECORDED, "model.batch_size", MADE_WITH))
     drop = commands.add_parser("drop", help="remove the index; the pictures stay")
     drop.add_argument("--library", metavar="FOLDER", type=Path, help="only this library's entries")
     drop.add_argument("--yes", action="store_true", help="do not ask")
-    add_settings(drop, "milvus")
+    add_settings(drop, "milvus", without=(MADE_WITH,))
+    copy = commands.add_parser("copy", help="copy the index into another store")
+    copy.add_argument(
+        "--merge", action="store_true", help="keep other pictures that the other store holds"
+    )
+    copy.add_argument("--json", action="store_true", help="print JSON")
+    add_settings(copy, "milvus", "to")
+    switch = commands.add_parser("switch", help="search another collection from now on")
+    switch.add_argument("new", metavar="COLLECTION", help="--milvus-collection becomes its alias")
+    switch.add_argument(
+        "--keep-as", metavar="NAME", help="a new name for the collection that has the alias's name"
+    )
+    add_settings(switch, "milvus", without=(MADE_WITH,))
     encoder = commands.add_parser(
         "encoder", help="serve the model alone, to Weaviate and to --encoder-url"
     )
@@ -149,6 +190,22 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _queries(text: str) -> int:
+    if not text.isdecimal() or not 10 <= int(text) <= 1000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 10 to 1000")
+    return int(text)
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0 and up to 1, as in 0.98")
+    return value
+
+
 def _user(text: str) -> str:
     from webapp.passwords import is_user
 
@@ -157,18 +214,24 @@ def _user(text: str) -> str:
     return text
 
 
-def _store(settings: Settings) -> "MilvusCollection":
+def _store(
+    settings: Settings, patience: "Patience | None" = None, name: str | None = None
+) -> "MilvusCollection":
     from milvus.collection import MilvusCollection
     from milvus.connection import Connection
+    from milvus.tls import Tls
 
     connection = Connection(
         settings.milvus_uri,
         token=settings.milvus.secret_token,
         db_name=settings.milvus.db_name,
         timeout=settings.milvus.timeout,
+        tls=Tls(**settings.milvus.tls),
         create=False,  # a search in the wrong place should not leave a store there
+        patience=patience,
     )
-    return MilvusCollection(connection, settings.milvus.collection)
+    collection = name or settings.milvus.collection
+    return MilvusCollection(connection, collection, settings.milvus.index_type)
 
 
 def _service(
@@ -217,7 +280,7 @@ def _serve(settings: Settings) -> int:
         settings.server,
         _indexing(settings, store, service),
         accounts,
-        index_type=store.index.index_type,
+        index_type=lambda: store.index.index_type,  # it may be rebuilt meanwhile
         metric_type=METRIC_TYPE,
         top_k=settings.search.top_k,
         max_query_chars=settings.search.max_query_chars,
@@ -333,6 +396,45 @@ def _stats(settings: Settings, as_json: bool) -> int:
     return DONE
 
 
+def _tune(settings: Settings, arguments: argparse.Namespace) -> int:
+    from milvus.lock import writing
+    from webapp.announcing import say
+    from webapp.tuning import keep, rebuild, tune, tuning_json, tuning_text
+
+    store = _store(settings)
+    state = store.index_state()
+    # What a file of settings says makes collections; only a person here changes one.
+    asked = vars(arguments).get("milvus.index_type")
+    with writing(store.lock_file(settings.locks_dir), _say_waiting):
+        if arguments.rebuild or state is None or (asked and asked != state.index_type):
+            rebuild(store, asked, say)
+        tuning = tune(store, arguments.recall, arguments.queries, say)
+        print(json.dumps(tuning_json(tuning)) if arguments.json else tuning_text(tuning))
+        keep(store, tuning)
+    return DONE
+
+
+def _doctor(settings: Settings, arguments: argparse.Namespace) -> int:
+    from milvus.entities import ModelRecord
+    from webapp.doctor import Places, check_text, checks_json, examine, is_well
+
+    store = _store(settings)
+
+    def load() -> ModelRecord:
+        record, encoder = store.model(), _service(settings, store).encoder()
+        return ModelRecord(encoder.model_id, encoder.dim, record.name, record.pretrained)
+
+    places = Places(settings.data_dir, settings.models_dir, settings.thumbnails_dir)
+    checks = []
+    for check in examine(store, places, load if arguments.load_model else None):
+        checks.append(check)
+        if not arguments.json:
+            print(check_text(check), flush=True)
+    if arguments.json:
+        print(json.dumps(checks_json(checks), ensure_ascii=False))
+    return DONE if is_well(checks) else FAILED
+
+
 def _drop(settings: Settings, library: Path | None, yes: bool) -> int:
     from embeddings.leftovers import Leftovers
     from embeddings.thumbnails import ThumbnailFolder
@@ -368,6 +470,77 @@ def _drop(settings: Settings, library: Path | None, yes: bool) -> int:
             print(f"{PROGRAM}: thumbnails could not be deleted: {error}", file=sys.stderr)
     print(f"removed {count:,} pictures from the index; the files stay", file=sys.stderr)
     return DONE
+
+
+def _copy(settings: Settings, merge: bool, as_json: bool) -> int:
+    from milvus.collection import MilvusCollection
+    from milvus.connection import Connection
+    from milvus.errors import StoreError
+    from milvus.lock import writing
+    from milvus.patience import Patience
+    from milvus.tls import Tls
+    from webapp.copy_progress import CopyProgress
+    from webapp.copying import copy
+
+    to = settings.to
+    if to.address is None:
+        print(f"{PROGRAM}: say where to: image-search copy --to URI", file=sys.stderr)
+        return WRONG_USAGE
+    patience = Patience(settings.milvus.retry_seconds, _say)
+    connection = Connection(
+        to.address,
+        token=to.secret_token,
+        db_name=to.db_name,
+        timeout=settings.milvus.timeout,
+        tls=Tls(**to.tls),
+        patience=patience,
+    )
+    source = _store(settings, patience)
+    collection = to.collection or settings.milvus.collection
+    target = MilvusCollection(connection, collection, settings.milvus.index_type)
+    locks = sorted({store.lock_file(settings.locks_dir) for store in (source, target)})
+    try:
+        source.model()  # before the other store is made
+        with contextlib.ExitStack() as stack:
+            for lock in locks:
+                stack.enter_context(writing(lock, _say_waiting))
+            progress = stack.enter_context(CopyProgress())
+            copied = copy(source, target, merge=merge, on_progress=progress)
+    except StoreError as error:
+        if to.address not in str(error) or to.address == settings.milvus_uri:
+            raise
+        words = str(error).replace("--milvus-uri", "--to").replace("--milvus-", "--to-")
+        raise type(error)(words) from error
+    finally:
+        target.close()
+        source.close()
+    if as_json:
+        print(json.dumps(copied.as_json(), ensure_ascii=False))
+    print(copied.as_text(), file=sys.stderr)
+    return DONE
+
+
+def _switch(settings: Settings, collection: str, keep_as: str | None) -> int:
+    from milvus.aliases import Aliases
+
+    alias = settings.milvus.collection
+    new = _store(settings, name=collection)
+    record = new.model()  # a collection that is not ours is refused
+    before = Aliases(new.connection).point(alias, collection, keep_as)
+    if before is None:
+        print(f"{alias} is {collection} already ({record.name})", file=sys.stderr)
+        return DONE
+    print(f"{alias} is {collection} from now on ({record.name})", file=sys.stderr)
+    if before:
+        print(
+            f"{before} is still there; image-search drop --milvus-collection {before} removes it",
+            file=sys.stderr,
+        )
+    return DONE
+
+
+def _say(line: str) -> None:
+    print(f"{PROGRAM}: {line}", file=sys.stderr)
 
 
 def _encoder(settings: Settings) -> int:

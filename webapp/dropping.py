@@ -20,8 +20,12 @@ def drop(store: MilvusCollection, library: str | None, leftovers: Leftovers) -> 
         leftovers.note(doubtful)
         doubtful |= leftovers.noted()
     if library is None:
+        siblings = store.siblings()
         store.drop()
-        leftovers.settle(doubtful, lambda content_hashes: ())
+        leftovers.settle(
+            doubtful,
+            lambda hashes: set[str]().union(*(other.held_hashes(hashes) for other in siblings)),
+        )
     else:
         store.drop_library(library)
         leftovers.settle(doubtful, store.held_hashes)

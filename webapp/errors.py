@@ -48,3 +48,7 @@ class BadAccounts(Exception):
 
 class CannotWrite(Exception):
     """A file that was asked for cannot be written."""
+
+
+class CopyDiffers(Exception):
+    """A copy of a collection is not like the collection."""

@@ -1,7 +1,7 @@
 """The HTTP routes that show what is indexed."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -23,7 +23,7 @@ NO_CATEGORY: dict[int | str, dict[str, Any]] = {
 
 
 def library_routes(
-    library: Library, allowed: AllowedFolders, index_type: str, metric_type: str
+    library: Library, allowed: AllowedFolders, index_type: Callable[[], str], metric_type: str
 ) -> APIRouter:
     """``/api/library`` and what is below it."""
 
@@ -61,7 +61,7 @@ def library_routes(
                 "name": found.model.name,
                 "dim": found.model.dim,
             },
-            "index_type": index_type,
+            "index_type": index_type(),
             "metric_type": metric_type,
             "indexing": {
                 "allowed": bool(allowed.folders),

@@ -4,6 +4,7 @@ import contextlib
 import os
 import socket
 import threading
+from collections.abc import Callable
 from importlib.util import find_spec
 
 import uvicorn
@@ -64,7 +65,7 @@ def serve(
     indexing: Indexing,
     accounts: Accounts | None,
     *,
-    index_type: str,
+    index_type: Callable[[], str],
     metric_type: str,
     top_k: int,
     max_query_chars: int,

@@ -78,7 +78,7 @@ class Indexed:
             SearchService(self.store, lambda record: Encoder()),
             Thumbnails(self.data / "thumbnails", 10**8),
             Indexing(AllowedFolders()),
-            index_type="IVF_FLAT",
+            index_type=lambda: "IVF_FLAT",
             metric_type="IP",
             default_top_k=PAGE,
             max_query_chars=1000,

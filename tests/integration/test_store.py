@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from embeddings.encoder import Embeddings
+from milvus import collection
 from milvus.collection import MilvusCollection
 from milvus.connection import Connection
 from milvus.entities import ImageRow, ModelRecord, image_id
@@ -327,3 +329,31 @@ def test_an_address_without_milvus_is_told_soon(uri: str) -> None:
 def test_a_place_that_cannot_be_written_is_told() -> None:
     with pytest.raises(StoreUnwritable, match="give another --data-dir"):
         MilvusCollection(Connection("/proc/nowhere/milvus.db")).exists()
+
+
+def test_a_scan_goes_on_where_it_was(
+    filled: tuple[MilvusCollection, list[ImageRow], Embeddings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, rows, _ = filled
+    whole, asked = collection._next, 0
+
+    def lost_now_and_then(*words: Any) -> list[dict[str, Any]]:
+        nonlocal asked
+        asked += 1
+        if asked % 3 == 0:
+            raise StoreUnavailable("the connection was lost")
+        return whole(*words)
+
+    monkeypatch.setattr(collection, "SCAN_BATCH", 10)
+    monkeypatch.setattr(collection, "_next", lost_now_and_then)
+    assert sorted(found.m_id for found in store.rows()) == sorted(row.m_id for row in rows)
+    in_a = sorted(found.m_id for found, _ in store.entities(ImageFilter(categories=("a",))))
+    assert in_a == sorted(row.m_id for row in rows if row.category == "a")
+    assert asked > 18
+
+    def always_lost(*words: Any) -> list[dict[str, Any]]:
+        raise StoreUnavailable("the connection was lost")
+
+    monkeypatch.setattr(collection, "_next", always_lost)
+    with pytest.raises(StoreUnavailable):
+        list(store.rows())

@@ -45,7 +45,7 @@ def app(store: MemoryStore, encoder: FakeEncoder, picture: Path, tmp_path: Path)
         SearchService(store, lambda record: encoder),
         Thumbnails(tmp_path / "thumbnails", 10_000_000),
         Indexing(AllowedFolders()),
-        index_type="IVF_FLAT",
+        index_type=lambda: "IVF_FLAT",
         metric_type="IP",
         default_top_k=16,
         max_query_chars=1000,

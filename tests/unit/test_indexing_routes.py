@@ -87,7 +87,7 @@ def start(
             SearchService(store, lambda record: encoder),
             Thumbnails(tmp_path / "thumbnails", 10_000_000),
             indexing,
-            index_type="IVF_FLAT",
+            index_type=lambda: "IVF_FLAT",
             metric_type="IP",
             default_top_k=16,
             max_query_chars=1000,

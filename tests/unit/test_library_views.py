@@ -48,7 +48,7 @@ def client(store: MemoryStore, encoder: FakeEncoder, tmp_path: Path) -> TestClie
         SearchService(store, lambda record: encoder),
         Thumbnails(tmp_path / "thumbnails", 10_000_000),
         Indexing(AllowedFolders([tmp_path])),
-        index_type="IVF_FLAT",
+        index_type=lambda: "IVF_FLAT",
         metric_type="IP",
         default_top_k=16,
         max_query_chars=1000,

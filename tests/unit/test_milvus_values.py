@@ -1,7 +1,15 @@
 import pytest
+from pymilvus.exceptions import MilvusException
 
 from milvus.entities import ImageRow, ModelRecord, image_id
-from milvus.errors import CollectionMissing, StoreError, StoreRefused, StoreUnavailable, translate
+from milvus.errors import (
+    CollectionMissing,
+    DatabaseMissing,
+    StoreError,
+    StoreRefused,
+    StoreUnavailable,
+    translate,
+)
 from milvus.filters import equals, one_of, quoted
 from milvus.lite import is_lite
 from milvus.schema import from_entity, model_properties, model_record, to_entity
@@ -60,3 +68,19 @@ def test_milvus_messages_become_our_errors() -> None:
         error = translate(Exception(message), "there")
         assert type(error) is kind
         assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ("database not found[database=photos]", DatabaseMissing),
+        ("database:photos not found", DatabaseMissing),
+        ("collection not found[database=default][collection=images]", CollectionMissing),
+        ("attempt #0\nrpc error: node not match[expectedNodeID=1]", StoreUnavailable),
+        ("collection not fully loaded[collection=1]", StoreUnavailable),
+        ("PrivilegeLoad: permission deny to joe", StoreRefused),
+        ("something else", StoreError),
+    ],
+)
+def test_what_a_server_says_becomes_our_error(message: str, kind: type[StoreError]) -> None:
+    assert type(translate(MilvusException(65535, message), "http://host")) is kind
