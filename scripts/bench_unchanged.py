@@ -40,12 +40,16 @@ class FreeEncoder:
     image_transform = ImageTransform((8, 8))
     _random = np.random.default_rng(0)
 
+    def vectors(self, count: int) -> Embeddings:
+        rows = self._random.standard_normal((count, self.dim), dtype=np.float32)
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+        return rows
+
     def encode_images(self, images: Sequence[Image.Image]) -> Embeddings:
-        rows = self._random.normal(size=(len(images), self.dim)).astype(np.float32)
-        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        return self.vectors(len(images))
 
     def encode_texts(self, texts: Sequence[str]) -> Embeddings:
-        return self.encode_images([Image.new("RGB", (8, 8))] * len(texts))
+        return self.vectors(len(texts))
 
 
 def main() -> int:
@@ -66,7 +70,7 @@ def main() -> int:
 
 def _bench(folder: Path, files: int, rounds: int) -> None:
     root = folder / "library"
-    _make_pictures(root, files)
+    make_pictures(root, files)
     connection = Connection(str(folder / "milvus.db"), timeout=120)
     store = MilvusCollection(connection)
     store.prepare(ModelRecord(FreeEncoder.model_id, FreeEncoder.dim, "bench", None))
@@ -100,7 +104,8 @@ def _bench(folder: Path, files: int, rounds: int) -> None:
     connection.close()
 
 
-def _make_pictures(root: Path, files: int) -> None:
+def make_pictures(root: Path, files: int) -> None:
+    """Small pictures of different content, a thousand in a folder."""
     for number in range(files):
         path = root / f"{number // 1000:03}" / f"{number:07}.bmp"
         if number % 1000 == 0:

@@ -13,7 +13,8 @@ from support import ROOT, free_port
 
 from milvus.collection import MilvusCollection
 from milvus.connection import Connection
-from milvus.errors import StoreError, StoreRefused
+from milvus.errors import StoreError
+from milvus.tls import Tls
 
 PROGRAM = ROOT / ".venv-milvus" / "bin" / "milvus-server"
 # After a kill the next start waits until the leases of the one before have run out.
@@ -35,14 +36,19 @@ PARTS = (
 class MilvusProcess:
     """A server with a data folder and ports of its own, which it keeps over a restart.
 
-    ``options`` go to the server's command; with TLS in them, ``secure`` tells.
+    ``options`` go to the server's command; where they make it ask for a password or certificates,
+    ``token`` and ``tls`` let us in.
     """
 
-    def __init__(self, data: Path, *options: object, secure: bool = False) -> None:
+    def __init__(
+        self, data: Path, *options: object, token: str = "", tls: Tls | None = None
+    ) -> None:
         if not PROGRAM.exists():
             pytest.skip("no Milvus server in .venv-milvus; scripts/test installs it on Linux")
         ports = {part: free_port() for part in PARTS}
-        self.address = f"http{'s' if secure else ''}://127.0.0.1:{ports['proxy']}"
+        self.address = f"http{'s' if tls else ''}://127.0.0.1:{ports['proxy']}"
+        self._token = token
+        self._tls = tls
         self._data = data
         self._options = [f"--{part}-port={port}" for part, port in ports.items()]
         self._options += [str(option) for option in options]
@@ -91,12 +97,10 @@ class MilvusProcess:
         return any(state.split()[0] == "Z" for state in states)
 
     def answers(self) -> bool:
-        """Whether it talks to us, if only to refuse."""
-        connection = Connection(self.address, timeout=5)
+        """Whether it is ready; one that is starting shakes hands before it has an answer."""
+        connection = Connection(self.address, token=self._token, timeout=5, tls=self._tls)
         try:
             MilvusCollection(connection).exists()
-        except StoreRefused:
-            return True
         except StoreError:
             return False
         finally:

@@ -87,16 +87,8 @@ def tune(store: MilvusCollection, wanted: float, queries: int, tell: Tell) -> Tu
     sample = moved(sampled(store, ids, queries))
     tell(f"exact search over {len(ids):,} vectors for {len(sample)} queries …")
     exact = exact_ids(sample, _told(store.vectors(), len(ids), tell), TOP_K)
-    efforts: Sequence[int | None] = store.index.efforts() or [None]
-    pending = _wait_for_index(store, sample, efforts, tell)
-    measured: list[Measured] = []
-    for effort in efforts:
-        measured.append(measure(store, sample, exact, effort))
-        tell(
-            f"{store.index.knob if effort else 'search'} {effort or ''}: {measured[-1].recall:.4f}"
-        )
-        if measured[-1].recall >= max(ALL, wanted):
-            break
+    pending = wait_for_index(store, sample, tell)
+    measured = measure_each(store, sample, exact, wanted, tell)
     chosen = cheapest(measured, wanted)
     return Tuning(store.index, len(ids), len(sample), pending, tuple(measured), wanted, chosen)
 
@@ -223,6 +215,22 @@ def exact_ids(
     return [set(row.tolist()) for row in best_ids]
 
 
+def measure_each(
+    store: MilvusCollection, queries: Matrix, exact: Sequence[set[int]], wanted: float, tell: Tell
+) -> list[Measured]:
+    """One value of ``nprobe`` or ``ef`` after another, up to the first that finds everything."""
+    measured: list[Measured] = []
+    efforts: Sequence[int | None] = store.index.efforts() or [None]
+    for effort in efforts:
+        measured.append(measure(store, queries, exact, effort))
+        tell(
+            f"{store.index.knob if effort else 'search'} {effort or ''}: {measured[-1].recall:.4f}"
+        )
+        if measured[-1].recall >= max(ALL, wanted):
+            break
+    return measured
+
+
 def measure(
     store: MilvusCollection, queries: Matrix, exact: Sequence[set[int]], effort: int | None
 ) -> Measured:
@@ -241,15 +249,16 @@ def measure(
     )
 
 
-def _wait_for_index(
-    store: MilvusCollection, queries: Matrix, efforts: Sequence[int | None], tell: Tell
+def wait_for_index(
+    store: MilvusCollection, queries: Matrix, tell: Tell, at_most_s: float = INDEX_WAIT_S
 ) -> int:
     """Wait, for some time, until searches go through the index; the rows still without it.
 
     A server builds an index for what was written in the background, and then takes seconds to
     search with it; what serves meanwhile does not heed ``nprobe``.
     """
-    ends = time.monotonic() + INDEX_WAIT_S
+    efforts = store.index.efforts()
+    ends = time.monotonic() + at_most_s
     waited = False
     while (pending := _pending(store)) and time.monotonic() < ends:
         if not waited:
@@ -270,7 +279,7 @@ def _pending(store: MilvusCollection) -> int:
     return state.pending_rows if state else 0
 
 
-def _differs(store: MilvusCollection, queries: Matrix, cheap: int | None, dear: int | None) -> bool:
+def _differs(store: MilvusCollection, queries: Matrix, cheap: int, dear: int) -> bool:
     """Whether the knob does anything at all."""
     for query in queries[:TOP_K]:
         least, most = (

@@ -10,6 +10,8 @@ from milvus_process import MilvusProcess
 from PIL import Image
 from support import Ran, run
 
+from milvus.tls import Tls
+
 TOKEN = "root:Milvus"  # the first user of every Milvus server
 
 
@@ -47,7 +49,8 @@ def _guarded(folder: Path, pem: Path, mode: int) -> MilvusProcess:
         f"--server-pem-path={pem / 'server.pem'}",
         f"--server-key-path={pem / 'server.key'}",
         f"--ca-pem-path={pem / 'ca.pem'}",
-        secure=True,
+        token=TOKEN,
+        tls=Tls(pem / "ca.pem", pem / "client.pem", pem / "client.key"),
     )
 
 

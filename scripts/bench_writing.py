@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+"""Measure how fast the indexing code writes, with an encoder that costs nothing.
+
+Makes a folder of small pictures, and in turns indexes it into a new collection (walk, read, hash,
+decode, upserts in batches of --write-batch in a thread, one flush), and inserts as many entities
+as they are with pymilvus alone, one batch after the other. Prints pictures a second for each, and
+the ratio of the times: the median of the rounds.
+"""
+
+import argparse
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from bench_unchanged import FreeEncoder, make_pictures
+from pymilvus import MilvusClient
+
+from configs.commandline import quiet_libraries
+from indexer.pipeline import PipelineOptions, index_library
+from indexer.scan import Folder
+from milvus.collection import MilvusCollection
+from milvus.connection import Connection
+from milvus.entities import ImageRow, ModelRecord
+from milvus.schema import to_entity
+
+MODEL = ModelRecord(FreeEncoder.model_id, FreeEncoder.dim, "bench", None)
+
+
+def main() -> int:
+    options = _options()
+    quiet_libraries()
+    folder = Path(tempfile.mkdtemp())
+    connection = Connection(options.milvus_uri or str(folder / "milvus.db"), timeout=120)
+    try:
+        make_pictures(folder / "library", options.pictures)
+        pairs = []
+        for _ in range(options.rounds):
+            ours = _indexed(connection, folder / "library", options)
+            plain = _inserted(connection, options)
+            pairs.append((ours, plain))
+            print(
+                f"indexed {options.pictures / ours:,.0f} a second, inserted plainly "
+                f"{options.pictures / plain:,.0f}"
+            )
+    finally:
+        connection.close()
+        shutil.rmtree(folder)
+    ours, plain = (
+        options.pictures / statistics.median(times) for times in zip(*pairs, strict=True)
+    )
+    ratio = statistics.median(a / b for a, b in pairs)
+    print(
+        f"median: indexed {ours:,.0f} a second, inserted plainly {plain:,.0f}; time {ratio:.2f} x"
+    )
+    return 0
+
+
+def _indexed(connection: Connection, root: Path, options: argparse.Namespace) -> float:
+    store, encoder = _emptied(connection), FreeEncoder()
+    pipeline = PipelineOptions(write_batch=options.write_batch)
+    began = time.perf_counter()
+    report = index_library(Folder(root), store, lambda: encoder, pipeline)
+    took = time.perf_counter() - began
+    assert report.added == options.pictures, report
+    store.drop()
+    return took
+
+
+def _inserted(connection: Connection, options: argparse.Namespace) -> float:
+    store, encoder = _emptied(connection), FreeEncoder()
+    rows = [
+        ImageRow(n, f"/library/{n}.png", "/library", "c", n, 100, f"{n:032x}", 8, 8)
+        for n in range(options.pictures)
+    ]
+
+    def insert(client: MilvusClient) -> float:
+        began = time.perf_counter()
+        for start in range(0, len(rows), options.write_batch):
+            part = rows[start : start + options.write_batch]
+            vectors = encoder.vectors(len(part))
+            entities = [to_entity(row, vector) for row, vector in zip(part, vectors, strict=True)]
+            client.insert(store.name, entities)
+        client.flush(store.name)
+        return time.perf_counter() - began
+
+    took: float = connection.call(insert)
+    store.drop()
+    return took
+
+
+def _emptied(connection: Connection) -> MilvusCollection:
+    store = MilvusCollection(connection, "bench_writing")
+    if store.exists():
+        store.drop()
+    store.prepare(MODEL)
+    return store
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--milvus-uri", help="default: a Milvus Lite file of its own")
+    parser.add_argument("--pictures", type=int, default=20_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--write-batch", type=int, default=50)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
