@@ -22,6 +22,7 @@ from configs.commandline import (
     quiet_libraries,
     settings_from,
 )
+from configs.hiding import hide_secrets
 from configs.settings import Settings
 from configs.sources import SettingsError
 
@@ -62,6 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("--watch follows folders; leave it out beside --manifest")
     with one_line_errors(PROGRAM, (SettingsError,), ()):
         settings = settings_from(arguments)
+    if argv is None:
+        hide_secrets(arguments, settings)
     quiet_libraries()
     # Imported only now: --help and a wrong option should answer at once.
     from embeddings.errors import EncoderError

@@ -20,6 +20,7 @@ from configs.commandline import (
     quiet_libraries,
     settings_from,
 )
+from configs.hiding import hide_secrets
 from configs.settings import Settings
 from configs.sources import SettingsError
 
@@ -44,6 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     with one_line_errors(PROGRAM, (SettingsError,), ()):
         settings = settings_from(arguments)
+    if argv is None:
+        hide_secrets(arguments, settings)
     if arguments.command == "models":  # needs nothing heavy
         with one_line_errors(PROGRAM, (), ()):
             return _models(arguments.json)

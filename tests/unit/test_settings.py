@@ -7,6 +7,7 @@ import pytest
 
 from configs.commandline import add_settings, settings_from
 from configs.environment import environment_of
+from configs.hiding import without_options
 from configs.settings import Settings, fields
 from configs.sources import SettingsError, load_settings
 
@@ -200,3 +201,21 @@ def _flat(tree: dict[str, object], prefix: str = "") -> dict[str, object]:
         else:
             flat[prefix + key] = value
     return flat
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["serve", "--auth", "a:b", "--lan"],
+        ["serve", "--auth=a:b", "--lan"],
+        ["serve", "--aut", "a:b", "--lan"],
+        ["serve", "--lan", "--auth", "a:b"],
+    ],
+)
+def test_an_option_leaves_with_its_value(words: list[str]) -> None:
+    assert without_options(words, {"--auth"}) == ["serve", "--lan"]
+
+
+def test_other_options_stay() -> None:
+    words = ["serve", "--auth-file", "users", "--auth", "a:b", "--port", "1"]
+    assert without_options(words, {"--auth"}) == ["serve", "--auth-file", "users", "--port", "1"]
