@@ -13,34 +13,32 @@ from support import PHOTOS
 MUST_RUN_ALL = bool(os.environ.get("REQUIRE_ALL_TESTS"))
 
 
+class SkippedTests:
+    """Fails a run that skipped tests which must run; also where several processes share them."""
+
+    def __init__(self) -> None:
+        self._skipped: list[str] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        # A clone without the real photos may leave out their tests, and no others.
+        excused = "photos" in report.keywords and not PHOTOS.is_dir()
+        if report.skipped and not hasattr(report, "wasxfail") and not excused:
+            self._skipped.append(report.nodeid)
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self._skipped:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self._skipped:
+            terminalreporter.section("tests that must run and did not", red=True)
+            for name in self._skipped:
+                terminalreporter.line(name)
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_SKIPPED] = []
-
-
-_SKIPPED = pytest.StashKey[list[str]]()
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    report = yield
-    # A clone without the real photos may leave out their tests, and no others.
-    excused = item.get_closest_marker("photos") is not None and not PHOTOS.is_dir()
-    if report.skipped and not hasattr(report, "wasxfail") and not excused:
-        item.config.stash[_SKIPPED].append(item.nodeid)
-    return report
-
-
-def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    if MUST_RUN_ALL and session.config.stash[_SKIPPED]:
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    skipped = terminalreporter.config.stash[_SKIPPED]
-    if MUST_RUN_ALL and skipped:
-        terminalreporter.section("tests that must run and did not", red=True)
-        for name in skipped:
-            terminalreporter.line(name)
+    if MUST_RUN_ALL and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(SkippedTests())
 
 
 @pytest.fixture(autouse=True)
