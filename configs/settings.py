@@ -192,6 +192,46 @@ class TargetSettings(_StoreSettings):
     )
 
 
+class BulkSettings(_Group):
+    """Where ``image-search copy`` puts the files of a bulk import."""
+
+    folder: Path | None = Field(
+        None,
+        description="copy by bulk import: a folder that the Milvus server reads under the same "
+        "path",
+    )
+    endpoint: str | None = Field(
+        None,
+        pattern=r"^[^\s/]+$",
+        description="copy by bulk import: HOST:PORT of the MinIO or S3 that the Milvus server uses",
+    )
+    bucket: str = Field(
+        "a-bucket", min_length=1, description="bucket there that Milvus is configured with"
+    )
+    access_key: str | None = Field(None, description="access key of that MinIO or S3")
+    secret_key: SecretStr | None = Field(
+        None, description="secret key of it; better in the environment"
+    )
+    secure: bool = Field(False, description="reach it by TLS")
+
+    @field_validator("folder")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return value.expanduser().absolute() if value else None
+
+    @field_validator("endpoint")
+    @classmethod
+    def _one_of_the_two(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value and info.data.get("folder"):
+            raise ValueError("files go there or to --bulk-folder, not to both")
+        return value
+
+    @property
+    def plain_secret_key(self) -> str | None:
+        """The secret key in plain text, to hand to the bucket's server and nobody else."""
+        return self.secret_key.get_secret_value() if self.secret_key else None
+
+
 class IndexingSettings(_Group):
     """How a folder is indexed."""
 
@@ -429,6 +469,7 @@ class Settings(BaseSettings):
     model: ModelSettings = ModelSettings()
     milvus: MilvusSettings = MilvusSettings()
     to: TargetSettings = TargetSettings()
+    bulk: BulkSettings = BulkSettings()
     indexing: IndexingSettings = IndexingSettings()
     search: SearchSettings = SearchSettings()
     server: ServerSettings = ServerSettings()

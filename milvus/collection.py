@@ -36,6 +36,7 @@ from milvus.runs import LastRun
 from milvus.schema import (
     EMBEDDING,
     FIXED_FIELDS,
+    IMPORT_PROPERTY,
     KEY,
     RUN_PROPERTIES,
     TOKEN_PROPERTIES,
@@ -332,6 +333,23 @@ class MilvusCollection:
         if noted:
             self._set_properties(dict(noted))
 
+    def importing(self) -> str:
+        """The name of the bulk import that was begun here and not seen to its end; or empty."""
+        return self._properties().get(IMPORT_PROPERTY, "")
+
+    def set_importing(self, run: str) -> None:
+        """Keep the name of a bulk import that is handed over; empty when it has ended."""
+        self._set_properties({IMPORT_PROPERTY: run})
+
+    def reload(self) -> None:
+        """Let searches and counts see what the server has imported, now and not some time later.
+
+        Searches are refused for a moment. Milvus's own refreshing takes ten seconds.
+        """
+        self._call(lambda client: client.release_collection(self.name, timeout=self._timeout))
+        self._loaded_by = None
+        self.count()
+
     def drop_library(self, library: str) -> int:
         """Remove the entries of one library and what is noted of it; their number."""
         keys = [row.m_id for row in self.rows(library)]
@@ -360,6 +378,10 @@ class MilvusCollection:
         if own != self.name:
             aliases.drop(self.name)
         self._call(lambda client: client.drop_collection(own, timeout=self._timeout))
+
+    def discard(self) -> None:
+        """Remove a collection that was made a moment ago, so that no other name stands for it."""
+        self._call(lambda client: client.drop_collection(self.name, timeout=self._timeout))
 
     def siblings(self) -> list["MilvusCollection"]:
         """The other collections of this program in the same store."""

@@ -8,6 +8,8 @@
     ├── DatabaseMissing      the server has no database of that name
     ├── CollectionMissing    nothing has been indexed yet
     ├── AliasInTheWay        a name cannot be made an alias, or its collection not be dropped
+    ├── BulkUnusable         files for a bulk import cannot be written, or put where they belong
+    ├── ImportFailed         the server could not import such files
     └── ModelMismatch        the collection was made by another model
 
 Every message says what to do next, in one line.
@@ -56,6 +58,14 @@ class CollectionMissing(StoreError):
 
 class AliasInTheWay(StoreError):
     """A name is a collection's or an alias's already."""
+
+
+class BulkUnusable(StoreError):
+    """Files for a bulk import cannot be made, or not be put where the server reads them."""
+
+
+class ImportFailed(StoreError):
+    """The server did not import the files it was given."""
 
 
 class ModelMismatch(StoreError):

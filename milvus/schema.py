@@ -31,6 +31,7 @@ _PROPERTY = "image_search."
 RUN_PROPERTIES = f"{_PROPERTY}run."
 TUNED_PROPERTY = f"{_PROPERTY}tuned"
 TOKEN_PROPERTIES = f"{_PROPERTY}token."
+IMPORT_PROPERTY = f"{_PROPERTY}import"
 
 
 def build_schema(dim: int) -> CollectionSchema:

@@ -11,6 +11,10 @@ from milvus.runs import LastRun
 class ImageStore(Protocol):
     """Images with their embeddings. All methods raise StoreError."""
 
+    @property
+    def is_lite(self) -> bool:
+        """Whether this is a local file."""
+
     def prepare(self, model: ModelRecord) -> None:
         """Make the collection for this model, or check that it is this model's."""
 

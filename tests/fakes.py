@@ -77,6 +77,7 @@ class MemoryStore:
     runs: dict[str, LastRun] = field(default_factory=dict)
     filters: list[ImageFilter] = field(default_factory=list)
     """Of each search."""
+    is_lite: bool = False
 
     def prepare(self, model: ModelRecord) -> None:
         if self.record not in (None, model):

@@ -26,6 +26,7 @@ from configs.sources import SettingsError
 
 if TYPE_CHECKING:
     from embeddings.encoder import Encoder
+    from milvus.bulk import BulkPlace
     from milvus.collection import MilvusCollection
     from milvus.entities import ModelRecord
     from milvus.patience import Patience
@@ -161,7 +162,7 @@ def _parser() -> argparse.ArgumentParser:
         "--merge", action="store_true", help="keep other pictures that the other store holds"
     )
     copy.add_argument("--json", action="store_true", help="print JSON")
-    add_settings(copy, "milvus", "to")
+    add_settings(copy, "milvus", "to", "bulk")
     switch = commands.add_parser("switch", help="search another collection from now on")
     switch.add_argument("new", metavar="COLLECTION", help="--milvus-collection becomes its alias")
     switch.add_argument(
@@ -482,12 +483,17 @@ def _copy(settings: Settings, merge: bool, as_json: bool) -> int:
     from milvus.lock import writing
     from milvus.patience import Patience
     from milvus.tls import Tls
+    from webapp.bulk_copying import bulk_copy, worth_it
     from webapp.copy_progress import CopyProgress
     from webapp.copying import copy
 
     to = settings.to
     if to.address is None:
         print(f"{PROGRAM}: say where to: image-search copy --to URI", file=sys.stderr)
+        return WRONG_USAGE
+    place = _bulk_place(settings)
+    if place is not None and merge:
+        print(f"{PROGRAM}: --merge and a bulk import do not go together", file=sys.stderr)
         return WRONG_USAGE
     patience = Patience(settings.milvus.retry_seconds, _say)
     connection = Connection(
@@ -507,8 +513,15 @@ def _copy(settings: Settings, merge: bool, as_json: bool) -> int:
         with contextlib.ExitStack() as stack:
             for lock in locks:
                 stack.enter_context(writing(lock, _say_waiting))
-            progress = stack.enter_context(CopyProgress())
-            copied = copy(source, target, merge=merge, on_progress=progress)
+            if place is None and worth_it(source, target):
+                _say(f"{source.count():,} pictures: a bulk import is quicker; see --bulk-folder")
+            progress = stack.enter_context(CopyProgress(bulk=place is not None))
+            if place is None:
+                copied = copy(source, target, merge=merge, on_progress=progress)
+            else:
+                copied = bulk_copy(
+                    source, target, place, on_progress=progress, on_import=progress.importing
+                )
     except StoreError as error:
         if to.address not in str(error) or to.address == settings.milvus_uri:
             raise
@@ -521,6 +534,20 @@ def _copy(settings: Settings, merge: bool, as_json: bool) -> int:
         print(json.dumps(copied.as_json(), ensure_ascii=False))
     print(copied.as_text(), file=sys.stderr)
     return DONE
+
+
+def _bulk_place(settings: Settings) -> "BulkPlace | None":
+    """Where the files of a bulk import go; None where none was asked for."""
+    from milvus.bulk import BulkBucket, BulkFolder
+
+    bulk = settings.bulk
+    if bulk.folder is not None:
+        return BulkFolder(bulk.folder)
+    if bulk.endpoint is not None:
+        return BulkBucket(
+            bulk.endpoint, bulk.bucket, bulk.access_key, bulk.plain_secret_key, bulk.secure
+        )
+    return None
 
 
 def _switch(settings: Settings, collection: str, keep_as: str | None) -> int:

@@ -4,27 +4,17 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, TypeAlias, TypeVar
-
-import numpy as np
+from typing import Any, TypeVar
 
 from milvus.collection import MilvusCollection
-from milvus.entities import Embedding, ImageRow, Match
-from milvus.errors import ModelMismatch
-from webapp.errors import BadQuery, CopyDiffers
+from milvus.imports import Imports
+from webapp.copy_check import Entity, Sample, agreement, differs, same_model
+from webapp.errors import BadQuery
 
 # Pictures in one write: 1.5 megabytes of vectors of 768 dimensions.
 BATCH = 500
-# Searches that are compared at the end.
-SAMPLE = 20
-SAMPLE_TOP_K = 16
-# Of their results the part that must be the same; an index may miss one now and then.
-AGREEMENT = 0.95
-# Scores that differ by less are a tie, whose order is left to chance.
-TIE = 1e-4
 
 T = TypeVar("T")
-Entity: TypeAlias = tuple[ImageRow, Embedding]
 
 
 @dataclass(frozen=True)
@@ -79,12 +69,12 @@ def copy(
     other pictures or is the source, CopyDiffers where the copy does not give the same results.
     """
     began = time.monotonic()
-    if source.identity == target.identity:
-        raise BadQuery(f"{target.place} is where the pictures are; give another --to")
+    not_itself(source, target)
     record, total = source.model(), source.count()
     had = 0
     if target.exists():
-        _same_model(source, target)
+        same_model(source, target)
+        _no_import_underway(target)
         had = target.count()
     others = had - _shared(source, target) if had else 0
     if others and not merge:
@@ -97,24 +87,20 @@ def copy(
     # As an indexer does before its first change: what was noted of these rows is no longer so.
     target.note(dict.fromkeys(noted, ""))
     done = copied = 0
-    sample: list[Entity] = []
-    for batch in _batches(source.entities()):
+    sample = Sample(total)
+    for batch in batches(source.entities()):
         missing = _missing(batch, target) if had else batch
         target.upsert([row for row, _ in missing], [vector for _, vector in missing])
         copied += len(missing)
-        if len(sample) < SAMPLE * (done + len(batch)) / max(total, 1):
-            sample += _spread(batch, len(batch) * SAMPLE // max(total, 1) + 1)
+        sample.add(batch)
         done += len(batch)
         on_progress(done, total)
     if copied:
         target.flush()
     images = target.count()
     if images != done + others:
-        raise CopyDiffers(
-            f"{target.place} holds {images:,} pictures, and {done + others:,} were to be there; "
-            "run the same command again"
-        )
-    agreement = _agreement(source, target, sample, bool(others))
+        raise differs(target, images, done + others)
+    agreed = agreement(source, target, sample.entities, bool(others))
     # A token names the state of a library's rows, which may be others where stores were merged.
     target.note(noted if not others else source.noted(tokens=False))
     return Copied(
@@ -125,24 +111,29 @@ def copy(
         already_there=done - copied,
         others=others,
         images=images,
-        agreement=agreement,
+        agreement=agreed,
         seconds=time.monotonic() - began,
     )
 
 
-def _same_model(source: MilvusCollection, target: MilvusCollection) -> None:
-    here, there = source.model(), target.model()
-    if (here.model_id, here.dim) != (there.model_id, there.dim):
-        raise ModelMismatch(
-            f"{target.place} was indexed with {there.model_id}, and {source.place} with "
-            f"{here.model_id}: their vectors cannot be compared; give another --to-collection"
+def not_itself(source: MilvusCollection, target: MilvusCollection) -> None:
+    """Raises BadQuery where both are one collection."""
+    if source.identity == target.identity:
+        raise BadQuery(f"{target.place} is where the pictures are; give another --to")
+
+
+def _no_import_underway(target: MilvusCollection) -> None:
+    if target.importing() and Imports(target.connection, target.name).unfinished():
+        raise BadQuery(
+            f"Milvus is still importing into {target.place}: rows would be there twice; give the "
+            "same --bulk options as before to wait for it"
         )
 
 
 def _shared(source: MilvusCollection, target: MilvusCollection) -> int:
     """How many of the source's pictures the target has, in whatever state."""
     keys = (row.m_id for row in source.rows())
-    return sum(len(target.held_ids(batch)) for batch in _batches(keys))
+    return sum(len(target.held_ids(batch)) for batch in batches(keys))
 
 
 def _missing(batch: list[Entity], target: MilvusCollection) -> list[Entity]:
@@ -151,43 +142,8 @@ def _missing(batch: list[Entity], target: MilvusCollection) -> list[Entity]:
     return [(row, vector) for row, vector in batch if there.get(row.m_id) != row]
 
 
-def _agreement(
-    source: MilvusCollection, target: MilvusCollection, sample: list[Entity], has_others: bool
-) -> float:
-    """The part of the best results that the target gives, too. Raises CopyDiffers."""
-    found = [
-        _alike(
-            source.search(vector, SAMPLE_TOP_K),
-            target.search(vector, SAMPLE_TOP_K),
-            row.m_id,
-            has_others,
-        )
-        for row, vector in sample[:SAMPLE]
-    ]
-    agreement = float(np.mean(found)) if found else 1.0
-    if agreement < AGREEMENT:
-        raise CopyDiffers(
-            f"{target.place} has all pictures, but gives only {agreement:.0%} of the same results; "
-            "try again when its index is built, or with a finer one"
-        )
-    return agreement
-
-
-def _alike(here: list[Match], there: list[Match], key: int, has_others: bool) -> float:
-    """The part of one search's results that the target's answer has, or has as good ones of."""
-    ids = {match.row.m_id for match in there}
-    lowest = min((match.score for match in there), default=float("inf"))
-    best = max((match.score for match in there), default=-1.0)
-    if has_others:  # which may be better ones: then the picture itself must be found
-        return float(key in ids or best >= 1 - TIE)
-    return sum(m.row.m_id in ids or m.score <= lowest + TIE for m in here) / max(len(here), 1)
-
-
-def _spread(batch: list[Entity], count: int) -> list[Entity]:
-    return batch[:: max(1, len(batch) // count)][:count]
-
-
-def _batches(items: Iterable[T]) -> Iterator[list[T]]:
+def batches(items: Iterable[T]) -> Iterator[list[T]]:
+    """The items in lists of ``BATCH``."""
     iterator = iter(items)
     while batch := list(islice(iterator, BATCH)):
         yield batch

@@ -23,6 +23,7 @@ from milvus.errors import (
 )
 from milvus.index_params import METRIC_TYPE
 from webapp.file_checks import Compared, Found, compare
+from webapp.library_facts import MOVE_TO_SERVER, outgrown
 from webapp.tuning import sampled
 
 Level = Literal["ok", "warning", "problem"]
@@ -107,13 +108,22 @@ def _collection(
     record = store.model()
     yield _index(store)
     count = store.count()
-    yield Check("collection", "ok", f"{store.name!r} holds {count:,} pictures")
+    yield size_check(store.name, store.is_lite, count)
     yield _unflushed(store, count)
     yield _model(record, places.models, load)
     compared = compare(store, ThumbnailFolder(places.thumbnails))
     yield _vectors(store, compared.ids, record.dim)
     yield from _files(store, compared)
     yield _thumbnails(places.thumbnails, compared)
+
+
+def size_check(name: str, is_lite: bool, count: int) -> Check:
+    """How many pictures there are, and whether a file is the place for so many."""
+    said = f"{name!r} holds {count:,} pictures"
+    if outgrown(is_lite, count):
+        said += ", and a file's searches look at each"
+        return Check("collection", "warning", said, f"on a server: {MOVE_TO_SERVER}")
+    return Check("collection", "ok", said)
 
 
 def _damaged(store: MilvusCollection, error: StoreError) -> str:

@@ -11,6 +11,7 @@ from milvus.entities import ImageRow
 from milvus.runs import LastRun
 from webapp.allowed_folders import AllowedFolders
 from webapp.library import MAX_MONTAGE, Library
+from webapp.library_facts import MOVE_TO_SERVER
 from webapp.presenters import moment, thumbnail_url
 
 AWAY: dict[int | str, dict[str, Any]] = {
@@ -67,6 +68,7 @@ def library_routes(
                 "allowed": bool(allowed.folders),
                 "folders": [str(folder) for folder in allowed.folders],
             },
+            "move_to_server": MOVE_TO_SERVER if found.outgrown else None,
             "stale": stale,
         }
 

@@ -35,6 +35,10 @@ REST = 5
 # Each token is a question of its own to the store.
 TOKENS = 32
 END_S = 2.0
+# Milvus Lite looks at every row: some 50 ms a search from here on, and ever more.
+FILE_HOLDS = 50_000
+# What to do with more than that.
+MOVE_TO_SERVER = "image-search copy --to http://localhost:19530"
 
 Key: TypeAlias = tuple[object, ...]
 
@@ -57,8 +61,15 @@ class Facts:
     samples: Mapping[str, NDArray[np.int64]]
     """The smallest ids of each category, at most ``SAMPLED``, in order. Ids are hashes, so these
     are a sample by chance that stays the same when other pictures come and go."""
+    outgrown: bool
+    """Whether there are more pictures than the store, a file, searches quickly."""
     version: int
     """Another number as soon as another picture is there; the same within this process only."""
+
+
+def outgrown(is_lite: bool, images: int) -> bool:
+    """Whether a server should hold so many pictures."""
+    return is_lite and images > FILE_HOLDS
 
 
 def read_facts(store: ImageStore, ended: Callable[[], bool] = lambda: False) -> Facts:
@@ -69,7 +80,7 @@ def read_facts(store: ImageStore, ended: Callable[[], bool] = lambda: False) -> 
         if ended():
             raise StoreUnavailable("the server is ending")
         tally.add(row)
-    return tally.facts(model)
+    return tally.facts(model, store.is_lite)
 
 
 class _Tally:
@@ -96,7 +107,7 @@ class _Tally:
         # A sum, since rows come in no certain order.
         self._version += hash((row.m_id, row.path, row.category, row.content_hash))
 
-    def facts(self, model: ModelRecord) -> Facts:
+    def facts(self, model: ModelRecord, is_lite: bool) -> Facts:
         return Facts(
             images=self._categories.total(),
             bytes=self._bytes,
@@ -109,6 +120,7 @@ class _Tally:
                 name: np.sort(np.array(ids, dtype=np.int64))[:SAMPLED].copy()
                 for name, ids in self._ids.items()
             },
+            outgrown=outgrown(is_lite, self._categories.total()),
             version=hash((self._version, model)),
         )
 

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from milvus.entities import printable
 from webapp.labelling import Labelled
-from webapp.library_facts import Facts
+from webapp.library_facts import MOVE_TO_SERVER, Facts
 from webapp.query import Hit, SearchResult
 
 NO_CATEGORY = "no category"
@@ -103,6 +103,8 @@ def stats_text(stats: Facts, index_type: str, metric_type: str) -> str:
         f"{stats.images:,} pictures, {stats.model.model_id}, {stats.model.dim} dimensions, "
         f"{index_type}, {metric_type}"
     ]
+    if stats.outgrown:
+        lines.append(f"  so many are searched quicker on a Milvus server: {MOVE_TO_SERVER}")
     lines += [f"  library {printable(name)}: {count:,}" for name, count in stats.libraries.items()]
     lines += [
         f"  {printable(name) or NO_CATEGORY}: {count:,}" for name, count in stats.categories.items()

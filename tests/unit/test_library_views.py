@@ -169,6 +169,7 @@ def test_the_library_is_told(store: MemoryStore, client: TestClient, tmp_path: P
         "index_type": "IVF_FLAT",
         "metric_type": "IP",
         "indexing": {"allowed": True, "folders": [str(tmp_path)]},
+        "move_to_server": None,
         "stale": False,
     }
 

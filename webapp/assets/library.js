@@ -60,6 +60,7 @@ function draw(facts) {
   const indexing = element("section", { id: "indexing" });
   $("#library-view").replaceChildren(
     summary(facts),
+    advice(facts),
     chart(facts),
     element("div", {}, libraries(facts), indexing),
     montages,
@@ -85,6 +86,12 @@ function summary(facts) {
     element("div", {}, element("dt", {}, t(key)), element("dd", {}, value)),
   );
   return element("dl", { id: "summary" }, ...items);
+}
+
+/** What to do where a file has grown past what it searches quickly. */
+function advice({ move_to_server: command }) {
+  if (!command) return "";
+  return element("p", { id: "move-to-server" }, `${t("library.move_to_server")} `, element("code", {}, command));
 }
 
 /** Counts by category as bars; each leads to a search in it. */
