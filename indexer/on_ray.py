@@ -36,6 +36,7 @@ BATCHES = 2
 TRIES = 2
 # More deaths in a row than this, and twice as many as there are workers, are no accident.
 DEATHS = 6
+SAME = "every machine of the cluster needs the same version of this program"
 CONNECT_S = 5
 PATIENCE_S = 30.0
 # What is enough for the batches under way; Ray would reserve three tenths of the memory.
@@ -244,10 +245,13 @@ class RayWorkers:
             if isinstance(cause, EncoderError):
                 raise cause from None
             raise WorkersFailed(
-                f"a Ray worker failed ({type(cause).__name__}: {first_line(cause)}); every machine "
-                "of the cluster needs the same version of this program"
+                f"a Ray worker failed ({type(cause).__name__}: {first_line(cause)}); {SAME}"
             ) from error
         except errors.RayError as error:
+            if getattr(error, "actor_init_failed", False):  # nothing of ours ran
+                raise WorkersFailed(
+                    f"a Ray worker cannot start ({str(error).strip().splitlines()[-1]}); {SAME}"
+                ) from error
             self._replace(worker, error)
             return None
         except ConnectionError as error:

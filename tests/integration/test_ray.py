@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,16 +14,17 @@ import numpy as np
 import pytest
 from fakes import FakeEncoder, MemoryStore
 from PIL import Image
-from support import BIN, ROOT, Ran, free_port, run
+from support import BIN, ROOT, free_port, run
 
 from embeddings.encoder import Embeddings
+from indexer.errors import WorkersFailed
 from indexer.on_ray import RayOptions, RayWorkers
 from indexer.pipeline import PipelineOptions, index_library
 from indexer.scan import Folder
 from milvus.collection import MilvusCollection
 from milvus.connection import Connection
 
-PICTURES = 150
+PICTURES = 60
 SAMPLE = ("--model", "sample", "--precision", "fp32", "--json")
 
 
@@ -31,15 +33,20 @@ def cluster() -> Iterator[str]:
     """The address of a cluster: two nodes of one processor each, on this machine."""
     from ray.cluster_utils import Cluster
 
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    one = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": 2**27}
+    nodes = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": 2**27}
     started = Cluster()
-    try:
-        started.add_node(**one)
-        started.add_node(**one)
-        yield started.address
-    finally:
-        started.shutdown()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_worker_niceness", "0")
+        # The machines have the program, and the encoder of a test below.
+        paths = (ROOT, ROOT / "tests", ROOT / "tests" / "integration")
+        patch.setenv("PYTHONPATH", os.pathsep.join(map(str, paths)))
+        try:
+            started.add_node(**nodes)
+            started.add_node(**nodes)
+            yield started.address
+        finally:
+            started.shutdown()
 
 
 @pytest.fixture
@@ -66,10 +73,11 @@ class Index:
         self.data = folder / name
         self.options = (*SAMPLE, "--milvus-uri", server, "--milvus-collection", name, *options)
 
-    def index(self, root: Path) -> Ran:
+    def index(self, root: Path) -> str:
+        """What the command prints."""
         ran = run("index-folder", root, *self.options, data=self.data)
         assert ran.code == 0, ran.err
-        return ran
+        return ran.out
 
     def held(self) -> dict[int, tuple[Any, np.ndarray]]:
         with contextlib.closing(Connection(self.server, timeout=30)) as connection:
@@ -80,9 +88,9 @@ class Index:
         return {path.name: path.read_bytes() for path in self.data.rglob("*.webp")}
 
 
-def report(ran: Ran) -> dict[str, Any]:
+def report(out: str) -> dict[str, Any]:
     """What was done; not how long it took."""
-    said = json.loads(ran.out)
+    said = json.loads(out.splitlines()[-1])
     del said["seconds"]
     return dict(said)
 
@@ -98,34 +106,6 @@ def assert_same(one: Index, other: Index) -> None:
 
 def on_ray(address: str) -> tuple[str, ...]:
     return ("--ray", address, "--ray-workers", "2")
-
-
-def test_the_index_is_that_of_a_plain_run(
-    milvus_server: str, cluster: str, root: Path, tmp_path: Path
-) -> None:
-    plain = Index(milvus_server, "plain", tmp_path)
-    spread = Index(milvus_server, "spread", tmp_path, *on_ray(cluster))
-    first = spread.index(root)
-    assert report(first) == report(plain.index(root))
-    assert report(first)["added"] == PICTURES + 1
-    assert first.err.splitlines()[0] == "loading the model on Ray …"
-    assert_same(plain, spread)
-    assert len(spread.thumbnails()) == PICTURES
-
-    again = report(spread.index(root))
-    assert (again["unchanged"], again["found"]) == (PICTURES + 1, PICTURES + 2)
-
-    a, b, moved, changed, *_ = sorted((root / "c1").iterdir())
-    a.rename(root / "kept")
-    b.rename(a)
-    (root / "kept").rename(b)
-    moved.rename(root / "moved.jpg")
-    changed.write_bytes((root / "c2" / "002.jpg").read_bytes())
-    (root / "c0" / "003.jpg").unlink()
-    then = report(spread.index(root))
-    assert then == report(plain.index(root))
-    assert (then["moved"], then["updated"], then["removed"]) == (1, 3, 1)
-    assert_same(plain, spread)
 
 
 def parent(pid: int) -> int:
@@ -168,27 +148,43 @@ def indexing(index: Index, root: Path) -> Iterator["subprocess.Popen[str]"]:
         yield process
 
 
-def test_a_worker_that_is_killed_costs_time_alone(
+def test_the_index_is_that_of_a_plain_run_though_a_worker_is_killed(
     milvus_server: str, cluster: str, root: Path, tmp_path: Path
 ) -> None:
-    plain = Index(milvus_server, "not_killed", tmp_path)
-    plain.index(root)
-    spread = Index(milvus_server, "killed", tmp_path, *on_ray(cluster), "--batch-size", "4")
+    plain = Index(milvus_server, "plain", tmp_path)
+    spread = Index(milvus_server, "spread", tmp_path, *on_ray(cluster), "--batch-size", "2")
+    first = report(plain.index(root))
     with indexing(spread, root) as process:
         victim, *_ = below(os.getpid(), "ray::RemoteWorker")
         os.kill(victim, signal.SIGKILL)
         out, err = process.communicate(timeout=200)
     assert process.returncode == 0, err
-    lines = [json.loads(line) for line in out.splitlines()]  # and nothing of Ray's
-    assert lines[-1]["added"] == PICTURES + 1
-    assert all(line.startswith(("loading", str(PICTURES), "  ")) for line in err.splitlines()), err
+    assert (report(out), first["added"]) == (first, PICTURES + 1)
+    assert all(line.startswith("{") for line in out.splitlines())  # nothing of Ray's
+    assert [line.split()[0] for line in err.splitlines()] == ["loading", "62", "skipped"], err
+    assert_same(plain, spread)
+    assert len(spread.thumbnails()) == PICTURES
+
+    again = report(spread.index(root))
+    assert (again["unchanged"], again["found"]) == (PICTURES + 1, PICTURES + 2)
+
+    a, b, moved, changed, *_ = sorted((root / "c1").iterdir())
+    a.rename(root / "kept")
+    b.rename(a)
+    (root / "kept").rename(b)
+    moved.rename(root / "moved.jpg")
+    changed.write_bytes((root / "c2" / "002.jpg").read_bytes())
+    (root / "c0" / "003.jpg").unlink()
+    then = report(spread.index(root))
+    assert then == report(plain.index(root))
+    assert (then["moved"], then["updated"], then["removed"]) == (1, 3, 1)
     assert_same(plain, spread)
 
 
 def test_ctrl_c_ends_a_run_and_the_ray_that_it_started(
     milvus_server: str, root: Path, tmp_path: Path
 ) -> None:
-    index = Index(milvus_server, "stopped", tmp_path, *on_ray("local"), "--batch-size", "4")
+    index = Index(milvus_server, "stopped", tmp_path, *on_ray("local"), "--batch-size", "2")
     with indexing(index, root) as process:
         parts = below(process.pid, "raylet")
         assert parts
@@ -230,6 +226,25 @@ def test_a_picture_that_ends_every_worker_is_skipped_alone(
         (str(deadly), "its worker died each time that it was opened")
     ]
     assert (done.added, len(store.held)) == (11, 11)
+
+
+def load_what_is_not_there() -> FakeEncoder:
+    raise AssertionError("it is not loaded here")
+
+
+def test_a_machine_without_the_program_is_told(
+    cluster: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A name that the workers cannot import, as where the program is not installed.
+    monkeypatch.setattr(load_what_is_not_there, "__module__", "not_installed")
+    monkeypatch.setitem(sys.modules, "not_installed", sys.modules[__name__])
+    options = RayOptions(cluster, 1, False, None, 10**6)
+    workers = RayWorkers(options, load_what_is_not_there, lambda ready: None, lambda line: None)
+    with (
+        contextlib.closing(workers),
+        pytest.raises(WorkersFailed, match=r"cannot start \(ModuleNotFoundError: .*not_installed"),
+    ):
+        workers.begin()
 
 
 def test_what_is_wrong_is_told_in_one_line(cluster: str, root: Path, tmp_path: Path) -> None:
