@@ -55,6 +55,9 @@ def add_settings(
             kwargs["action"] = argparse.BooleanOptionalAction
         else:
             kwargs["metavar"] = _metavar(key)
+        alone = (field.json_schema_extra or {}).get("alone")
+        if alone is not None:
+            kwargs.update(nargs="?", const=alone)
         if get_origin(field.annotation) is list:
             kwargs["action"] = "append"
         kwargs["help"] = f"{field.description}{_default_text(field)}".replace("%", "%%")

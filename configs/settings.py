@@ -18,6 +18,7 @@ APPLICATION = "text-image-search"
 ENV_PREFIX = "IMAGE_SEARCH_"
 # No segment of dots alone, which browsers would walk by.
 ROOT_PATH = re.compile(r"(/(?!\.+(/|$))[A-Za-z0-9._~-]+)+")
+RAY_ADDRESS = re.compile(r"default|auto|local|ray://\S+|[^\s/]+:\d+")
 COLLECTION_NAME = r"^[A-Za-z_][A-Za-z0-9_]{0,254}$"
 
 
@@ -239,6 +240,20 @@ class IndexingSettings(_Group):
     decode_threads: int | None = Field(
         None, ge=1, le=256, description="threads that open pictures; default: one for each core"
     )
+    ray: str | None = Field(
+        None,
+        description="decode and encode on the machines of a Ray cluster: auto (the one that runs "
+        "here), HOST:PORT, ray://HOST:10001, or local (start one here); --ray alone takes what "
+        "Ray takes by default",
+        json_schema_extra={**_option("--ray", "ADDRESS"), "alone": "default"},
+    )
+    ray_workers: int | None = Field(
+        None,
+        ge=1,
+        le=10_000,
+        description="workers on the Ray cluster; default: one for each GPU, or else machine",
+        json_schema_extra=_option("--ray-workers"),
+    )
     keep_missing: bool = Field(
         False,
         description="keep pictures searchable whose file is gone",
@@ -291,6 +306,16 @@ class IndexingSettings(_Group):
         description="fetch URLs that lead to this machine or its networks",
         json_schema_extra=_option("--allow-private-urls"),
     )
+
+    @field_validator("ray")
+    @classmethod
+    def _is_address(cls, value: str | None) -> str | None:
+        if value is not None and not RAY_ADDRESS.fullmatch(value):
+            raise ValueError(
+                "it must be local, auto, HOST:PORT, ray://HOST:PORT or default; a folder goes "
+                "before --ray"
+            )
+        return value
 
     @field_validator("image_weight")
     @classmethod

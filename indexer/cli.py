@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from embeddings.encoder import Encoder
     from indexer.report import IndexReport
     from indexer.source import Source
+    from indexer.workers import Workers
     from milvus.collection import MilvusCollection
     from milvus.patience import Patience
 
@@ -167,7 +168,7 @@ def _index(
         patience=patience,
     )
     store = MilvusCollection(connection, settings.milvus.collection, settings.milvus.index_type)
-    load = _encoder_loader(settings, store)
+    workers = _workers(settings, store)
     lock = store.lock_file(settings.locks_dir)
     try:
         with writing(lock, _say_waiting):
@@ -177,9 +178,9 @@ def _index(
                 or settings.model.encoder_url  # whose model it is, only the service knows
                 or not _same_name(settings, store)
             ):
-                load()
+                workers.begin()
             _tell_other_index(settings, store)
-            outcome = _index_each(list(sources.values()), store, load, settings, progress_json)
+            outcome = _index_each(list(sources.values()), store, workers, settings, progress_json)
         if not watch or outcome.whole.interrupted:
             return outcome
         _say(outcome.whole.as_text())
@@ -191,7 +192,7 @@ def _index(
                     again = _index_each(
                         [sources[str(root)] for root in changed],
                         store,
-                        load,
+                        workers,
                         settings,
                         progress_json,
                     )
@@ -205,13 +206,14 @@ def _index(
                     break
         return Outcome(reports)
     finally:
+        workers.close()
         connection.close()
 
 
 def _index_each(
     sources: "Sequence[Source]",
     store: "MilvusCollection",
-    load: Callable[[], "Encoder"],
+    workers: "Workers",
     settings: Settings,
     progress_json: bool,
 ) -> Outcome:
@@ -226,8 +228,6 @@ def _index_each(
 
     options = PipelineOptions(
         write_batch=settings.indexing.write_batch,
-        decode_threads=settings.indexing.decode_threads or os.cpu_count() or 2,
-        max_pixels=settings.indexing.max_pixels,
         keep_missing=settings.indexing.keep_missing,
     )
     snapshots = Snapshots(settings.snapshots_dir, f"{store.address} {store.name}")
@@ -244,7 +244,7 @@ def _index_each(
             shown = JsonProgress if progress_json else Progress
             with shown(source.library, source.count()) as progress:
                 report = index_library(
-                    source, store, load, options, progress, snapshots, thumbnails
+                    source, store, workers, options, progress, snapshots, thumbnails
                 )
         except NothingFound as error:
             outcome.empty.append(str(error))
@@ -287,32 +287,66 @@ def _say_waiting(holder: str) -> None:
     _say(f"{holder} is indexing into this store; waiting for it to finish (Ctrl+C gives up) …")
 
 
+def _workers(settings: Settings, store: "MilvusCollection") -> "Workers":
+    """Who decodes and encodes: threads here, or a Ray cluster."""
+    from indexer.workers import LocalWorkers
+
+    given = settings.indexing
+    if given.ray is None:
+        threads = given.decode_threads or os.cpu_count() or 2
+        return LocalWorkers(_encoder_loader(settings, store), threads, given.max_pixels)
+    from indexer.on_ray import RayOptions, RayWorkers
+    from indexer.remote_worker import Ready
+    from milvus.entities import ModelRecord
+
+    model = settings.model
+    load = _loading(settings)
+
+    def prepare(ready: Ready) -> None:
+        # The service knows what it is; a model is loaded by the workers alone.
+        words = _words_for(load(), settings) if model.encoder_url else _words(settings)
+        store.prepare(ModelRecord(ready.model_id, ready.dim, *words))
+
+    with_gpus = model.encoder_url is None and model.device not in ("cpu", "mps")
+    options = RayOptions(
+        given.ray, given.ray_workers, with_gpus, given.decode_threads, given.max_pixels
+    )
+    return RayWorkers(options, load, prepare, _say)
+
+
 def _encoder_loader(settings: Settings, store: "MilvusCollection") -> Callable[[], "Encoder"]:
     """Load the model once, when it is first needed, and make sure that the collection is its."""
 
     @functools.cache
     def load() -> "Encoder":
-        from embeddings.load import load_encoder
         from milvus.entities import ModelRecord
 
-        model = settings.model
-        if model.encoder_url is None:
-            _say(f"loading {model.name} …")
-        encoder = load_encoder(
-            model.name,
-            model.pretrained,
-            models_dir=settings.models_dir,
-            device=model.device,
-            precision=model.precision,
-            batch_size=model.batch_size,
-            url=model.encoder_url,
-            credentials=model.secret_encoder_auth,
-        )
+        if settings.model.encoder_url is None:
+            _say(f"loading {settings.model.name} …")
+        encoder = _loading(settings)()
         record = ModelRecord(encoder.model_id, encoder.dim, *_words_for(encoder, settings))
         store.prepare(record)
         return encoder
 
     return load
+
+
+def _loading(settings: Settings) -> Callable[[], "Encoder"]:
+    """What loads the encoder; it can travel to another machine."""
+    from embeddings.load import load_encoder
+
+    model = settings.model
+    return functools.partial(
+        load_encoder,
+        model.name,
+        _pretrained(settings),
+        models_dir=settings.models_dir,
+        device=model.device,
+        precision=model.precision,
+        batch_size=model.batch_size,
+        url=model.encoder_url,
+        credentials=model.secret_encoder_auth,
+    )
 
 
 def _words_for(encoder: "Encoder", settings: Settings) -> tuple[str, str | None]:
@@ -323,7 +357,7 @@ def _words_for(encoder: "Encoder", settings: Settings) -> tuple[str, str | None]
 
     model = settings.model
     if not isinstance(encoder, RemoteEncoder):
-        return model.name, _pretrained(settings)
+        return _words(settings)
     was_named = "name" in model.model_fields_set
     if was_named and canonical(model.name, None)[0] != canonical(encoder.model, None)[0]:
         raise EncoderUnsuitable(
@@ -331,6 +365,10 @@ def _words_for(encoder: "Encoder", settings: Settings) -> tuple[str, str | None]
             "leave out --model, or give another --encoder-url"
         )
     return encoder.model, encoder.pretrained
+
+
+def _words(settings: Settings) -> tuple[str, str | None]:
+    return settings.model.name, _pretrained(settings)
 
 
 def _same_name(settings: Settings, store: "MilvusCollection") -> bool:

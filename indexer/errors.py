@@ -3,7 +3,8 @@
 IndexingError
 ├── NotAFolder      the path does not exist, or is no folder
 ├── BadManifest     the table cannot be read, or a column of it cannot be stored
-└── NothingFound    the library holds no pictures; what was indexed of it stays
+├── NothingFound    the library holds no pictures; what was indexed of it stays
+└── WorkersFailed   the workers on other machines cannot be reached, or not be kept at work
 """
 
 
@@ -21,3 +22,7 @@ class BadManifest(IndexingError):
 
 class NothingFound(IndexingError):
     """There is no picture in the library."""
+
+
+class WorkersFailed(IndexingError):
+    """Ray is not there, does not answer, or its workers end again and again."""

@@ -1,21 +1,19 @@
-"""The indexing pipeline: files → compare → decode in threads → encode → write in a thread.
+"""The indexing pipeline: files → compare → decode and encode (``workers.py``) → write in a thread.
 
-Decoding runs ahead of the encoder by a bounded number of pictures, and writing behind it by a
+Decoding and encoding run ahead by a bounded number of pictures, and writing behind them by a
 bounded number of batches, so that memory stays flat however large the library is.
 """
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from embeddings.encoder import Embeddings, Encoder
-from indexer.ahead import map_ahead
-from indexer.caption import mix
+from embeddings.encoder import Encoder
 from indexer.errors import NothingFound
 from indexer.mark import of_others
-from indexer.prepare import Prepared, Unreadable, prepare
+from indexer.prepare import Unreadable
 from indexer.report import IndexReport
 from indexer.snapshot import Snapshots
 from indexer.source import FoundFile, Skipped, Source
@@ -29,14 +27,11 @@ from indexer.sync import (
     stored_token,
 )
 from indexer.thumbnailing import Thumbnailing
+from indexer.workers import Encoded, LocalWorkers, Result, Workers
 from indexer.writer import BatchWriter
 from milvus.entities import Embedding, ImageRow
 from milvus.errors import CollectionMissing, StoreError
 from milvus.store import ImageStore
-
-# Pictures that may wait decoded for the encoder: two of a GPU's batches, a few hundred
-# kilobytes each.
-DECODED_AHEAD = 256
 
 
 @dataclass(frozen=True)
@@ -54,7 +49,7 @@ class PipelineOptions:
 def index_library(
     source: Source,
     store: ImageStore,
-    load_encoder: Callable[[], Encoder],
+    workers: Workers | Callable[[], Encoder],
     options: PipelineOptions,
     on_progress: Callable[[IndexReport], None] = lambda report: None,
     snapshots: Snapshots | None = None,
@@ -62,7 +57,8 @@ def index_library(
 ) -> IndexReport:
     """Make the store hold exactly the pictures of a library, and tell what was done.
 
-    ``load_encoder`` is called when the first picture must be encoded, and must have prepared the
+    ``workers`` decode and encode; a function that loads an encoder stands for threads of this
+    process. They begin when the first picture must be read, and must have prepared the
     collection. ``on_progress`` gets the report as it grows. ``snapshots`` makes a run over an
     unchanged library quick; ``thumbnails`` makes and deletes those of its pictures. Ctrl+C ends
     the run after the batch at hand; the report then says so. The store keeps the report, too.
@@ -70,7 +66,9 @@ def index_library(
     Raises NothingFound (and removes nothing), StoreError or EncoderError. Files that cannot be
     read raise nothing; they are in ``report.skipped``.
     """
-    run = _Run(source, store, load_encoder, options, on_progress, snapshots, thumbnails)
+    if not isinstance(workers, Workers):
+        workers = LocalWorkers(workers, options.decode_threads, options.max_pixels)
+    run = _Run(source, store, workers, options, on_progress, snapshots, thumbnails)
     run.work()
     return run.report
 
@@ -82,7 +80,7 @@ class _Run:
         self,
         source: Source,
         store: ImageStore,
-        load_encoder: Callable[[], Encoder],
+        workers: Workers,
         options: PipelineOptions,
         on_progress: Callable[[IndexReport], None],
         snapshots: Snapshots | None,
@@ -92,7 +90,7 @@ class _Run:
         self.report = IndexReport()
         self._source = source
         self._store = store
-        self._load_encoder = load_encoder
+        self._workers = workers
         self._options = options
         self._on_progress = on_progress
         self._library = source.library
@@ -131,33 +129,17 @@ class _Run:
         self._conclude(None if self.report.interrupted else self._snapshot())
 
     def _index(self) -> None:
-        """Chain the steps; all but the reading of folders and the counting run in threads."""
-        prepared = map_ahead(
-            self._prepare,
-            self._to_read(),
-            threads=self._options.decode_threads,
-            ahead=DECODED_AHEAD + self._options.decode_threads,
-            name="decode",
-        )
-        # One batch is encoded while the one before is handed on and the next waits.
-        encoded = map_ahead(
-            self._encode, self._batches(prepared), threads=1, ahead=2, name="encode"
-        )
-        for batch, embeddings in encoded:
-            self._hand_on(batch, embeddings)
+        """Chain the steps; the reading of folders and the counting are this thread's."""
+        results = self._processed(self._to_read(), self._state.origins)
+        again = [result.file for result in results if not self._deal_with(result)]
+        # Pictures that swapped names, say: what was to be shared is gone by now.
+        for result in self._processed(again, tuple):
+            self._deal_with(result)
 
-    def _prepare(self, file: FoundFile, may_be_known: bool = True) -> Prepared | Unreadable:
-        def is_known(content_hash: str) -> bool:
-            return may_be_known and self._state.knows((content_hash, file.mark.mix))
-
-        transform = self._load_encoder().image_transform
-        on_decoded = self._thumbnails.make if self._thumbnails else None
-        return prepare(file, transform, is_known, self._options.max_pixels, on_decoded)
-
-    def _encode(self, batch: list[Prepared]) -> tuple[list[Prepared], Embeddings]:
-        encoder = self._load_encoder()
-        images = encoder.encode_images([r.image for r in batch if r.image is not None])
-        return batch, mix(images, [r.file.caption for r in batch], encoder.encode_texts)
+    def _processed(
+        self, files: Iterable[FoundFile], origins: Callable[[], Collection[Origin]]
+    ) -> Iterator[Result]:
+        return self._workers.process(files, origins, self._thumbnails)
 
     def _to_read(self) -> Iterator[FoundFile]:
         """Files that are new or changed by their metadata."""
@@ -171,31 +153,26 @@ class _Run:
             else:
                 # Threads are about to ask for both.
                 self._state.rows()
-                self._load_encoder()
+                self._workers.begin()
                 yield item
 
-    def _batches(self, results: Iterable[Prepared | Unreadable]) -> Iterator[list[Prepared]]:
-        """Pictures to encode, as many as the encoder takes at once; the rest is dealt with."""
-        batch: list[Prepared] = []
-        for result in results:
-            if isinstance(result, Prepared) and result.image is None:
-                if self._keep_embedding(result):
-                    continue
-                result = self._prepare(result.file, may_be_known=False)
-            if isinstance(result, Unreadable):
-                if result.vanished or result.is_damaged:
-                    self._state.forget(result.file)
-                    self._source.discard(result.file)
-                self._skip(Skipped(result.file.name, result.reason))
-            else:
-                batch.append(result)
-            if len(batch) >= self._load_encoder().batch_size:
-                yield batch
-                batch = []
-        if batch:
-            yield batch
+    def _deal_with(self, result: Result) -> bool:
+        """False where a file must be encoded after all."""
+        if isinstance(result, Unreadable):
+            self._pass_over(result)
+        elif result.embedding is not None:
+            self._hand_on(result, result.embedding)
+        else:
+            return self._keep_embedding(result)
+        return True
 
-    def _keep_embedding(self, result: Prepared) -> bool:
+    def _pass_over(self, result: Unreadable) -> None:
+        if result.vanished or result.is_damaged:
+            self._state.forget(result.file)
+            self._source.discard(result.file)
+        self._skip(Skipped(result.file.name, result.reason))
+
+    def _keep_embedding(self, result: Encoded) -> bool:
         """Write a file whose content is stored already, under its own path, unencoded, and with
         what others than a manifest noted of it.
 
@@ -203,6 +180,8 @@ class _Run:
         swapped names), or was removed by another program.
         """
         origin = (result.content_hash, result.file.mark.mix)
+        if origin not in self._state.origins():
+            return False  # workers may take what is new for known, if seldom
         source = self._state.same_origin(result.file, origin)
         if self._overwritten.get(source.m_id, origin) != origin:
             return False
@@ -217,12 +196,11 @@ class _Run:
         self._count(change)
         return True
 
-    def _hand_on(self, batch: list[Prepared], embeddings: Embeddings) -> None:
-        changes = [self._state.see(result.file) for result in batch]
-        self._write([self._row(result) for result in batch], list(embeddings))
-        self.report.encoded += len(batch)
-        for change in changes:
-            self._count(change)
+    def _hand_on(self, result: Encoded, embedding: Embedding) -> None:
+        change = self._state.see(result.file)
+        self._write([self._row(result)], [embedding])
+        self.report.encoded += 1
+        self._count(change)
 
     def _write(self, rows: list[ImageRow], embeddings: list[Embedding]) -> None:
         self._mark()
@@ -239,7 +217,7 @@ class _Run:
             self._marked = True
             self._store.set_token(self._library, "")
 
-    def _row(self, result: Prepared, noted: Mapping[str, Any] | None = None) -> ImageRow:
+    def _row(self, result: Encoded, noted: Mapping[str, Any] | None = None) -> ImageRow:
         file = result.file
         return ImageRow(
             m_id=self._state.id_of(file),

@@ -4,12 +4,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
+from typing import TypeAlias
 
 from PIL import Image
 
 from embeddings.errors import ImageError
 from embeddings.images import ImageTransform, OpenedImage, open_for, squared
 from indexer.source import FoundFile
+
+OnDecoded: TypeAlias = Callable[[str, bytes, OpenedImage], None]
+"""Gets the content's hash, the file's bytes and the picture, decoded as large as the model asks
+for."""
 
 
 @dataclass(frozen=True)
@@ -42,13 +47,9 @@ def prepare(
     transform: ImageTransform,
     is_known: Callable[[str], bool],
     max_pixels: int,
-    on_decoded: Callable[[str, bytes, OpenedImage], None] | None = None,
+    on_decoded: OnDecoded | None = None,
 ) -> Prepared | Unreadable:
-    """Read a file once; decode it unless ``is_known`` says that its hash has an embedding.
-
-    ``on_decoded`` gets the content's hash, the file's bytes and the picture, decoded as large as
-    the model asks for.
-    """
+    """Read a file once; decode it unless ``is_known`` says that its hash has an embedding."""
     try:
         data = Path(file.path).read_bytes()
     except FileNotFoundError:

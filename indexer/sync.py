@@ -6,7 +6,7 @@ what is stored under them already keeps its embedding.
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from enum import StrEnum, auto
 from typing import TypeAlias
 
@@ -89,10 +89,10 @@ class LibraryState:
         """Treat a file as gone after all: its content is no picture, or it vanished."""
         self._seen.discard(self.id_of(file))
 
-    def knows(self, origin: Origin) -> bool:
-        """Whether there was an embedding of this before this run. Safe in any thread once
-        ``rows`` was called."""
-        return origin in self._by_origin
+    def origins(self) -> Collection[Origin]:
+        """What there was an embedding of before this run. Safe in any thread once ``rows`` was
+        called."""
+        return self._by_origin.keys()
 
     def same_origin(self, file: FoundFile, origin: Origin) -> ImageRow:
         """The row that held an embedding of this before this run; the file's own, if it did."""

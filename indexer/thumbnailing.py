@@ -1,7 +1,7 @@
 """Thumbnails during a run: made in the decoding threads, deleted when their last picture went."""
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from embeddings.errors import ImageError
 from embeddings.images import OpenedImage
@@ -42,13 +42,25 @@ class Thumbnailing:
             if self._doubtful:
                 self._folder.discard_abandoned()
 
+    @property
+    def wanted(self) -> bool:
+        """Whether thumbnails are made, or still are."""
+        return self._makes and not self.problem
+
     def make(self, content_hash: str, data: bytes, opened: OpenedImage) -> None:
         """Keep the thumbnail of a picture; equal pictures share one. Safe in threads."""
-        if not self._makes or self.problem:
+        self._keep(content_hash, lambda: thumbnail_of(data, opened, self._max_pixels))
+
+    def keep(self, content_hash: str, thumbnail: bytes) -> None:
+        """Keep a thumbnail that others made."""
+        self._keep(content_hash, lambda: thumbnail)
+
+    def _keep(self, content_hash: str, make: Callable[[], bytes]) -> None:
+        if not self.wanted:
             return
         try:
             if not self._folder.path(content_hash).exists():
-                thumbnail = thumbnail_of(data, opened, self._max_pixels)
+                thumbnail = make()
                 self._leftovers.note([content_hash])
                 self._folder.write(content_hash, thumbnail)
         except ImageError:

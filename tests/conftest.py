@@ -1,7 +1,7 @@
 """What all tests share: fakes, pictures made on the fly, and the rule about skipped tests."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np

@@ -123,6 +123,7 @@ def test_bad_folders(some: Path, data: Path, tmp_path: Path) -> None:
         (["index-folder", ".", "--batch-size", "many"], {}, "--batch-size: input should be a"),
         (["index-folder", ".", "--nonsense"], {}, "unrecognized arguments: --nonsense"),
         (["index-folder"], {}, "required: FOLDER"),
+        (["index-folder", ".", "--ray", "x"], {}, "--ray: it must be local, auto, HOST:PORT"),
         (["index-folder", "."], {"IMAGE_SEARCH_MODEL__NAM": "x"}, "IMAGE_SEARCH_MODEL__NAM: there"),
         (["index-folder", ".", "--config", "nosuch.toml"], {}, "nosuch.toml: No such file"),
         (["image-search", "search", ""], {}, "type a few words to search for"),

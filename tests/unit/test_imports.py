@@ -26,6 +26,7 @@ ONLY_IN = {
     "open_clip": "embeddings/openclip/",
     "pymilvus": "milvus/",
     "milvus_lite": "milvus/",
+    "ray": "indexer/on_ray.py",
     "gradio": ("webapp/ui.py", "webapp/serving.py"),
 }
 
@@ -66,7 +67,7 @@ def test_help_imports_nothing_heavy(command: str) -> None:
     program = (
         f"import sys, contextlib, {command}\n"
         f"with contextlib.suppress(SystemExit): {command}.main(['--help'])\n"
-        "print([m for m in ('torch', 'open_clip', 'pymilvus', 'gradio', 'numpy', 'PIL')"
+        "print([m for m in ('torch', 'open_clip', 'pymilvus', 'gradio', 'ray', 'numpy', 'PIL')"
         " if m in sys.modules])"
     )
     ran = subprocess.run(
