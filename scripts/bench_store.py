@@ -9,7 +9,8 @@ The vectors are made (``clip_like.py`` says how), or, with --embeddings, those o
 the index is being built, the time until it is, and then for each index recall@16 against exact
 search, p50 and p95 with the ``nprobe`` or ``ef`` that ``image-search tune`` would choose: one
 client and eight, with a category filter (one picture of twenty) and without. The collection
-``bench_store`` is dropped before and after.
+``bench_store`` is dropped before and after; with --keep it stays, and the next run with --keep goes
+on with its rows.
 """
 
 import argparse
@@ -32,6 +33,7 @@ from configs.commandline import quiet_libraries
 from milvus.collection import MilvusCollection
 from milvus.connection import Connection
 from milvus.entities import Embedding, ImageRow, ModelRecord
+from milvus.errors import StoreUnavailable
 from milvus.filters import EVERYTHING, ImageFilter
 from milvus.index_params import INDEX_TYPES, choose_index
 from webapp.tuning import TOP_K, cheapest, exact_ids, measure, measure_each, moved, wait_for_index
@@ -98,13 +100,15 @@ def main() -> int:
     connection = Connection(uri, token=options.milvus_token, timeout=120)
     store = MilvusCollection(connection, "bench_store", options.index[0])
     try:
-        if store.exists():
+        filled = options.keep and store.exists() and store.sealed_rows() >= rows
+        if store.exists() and not filled:
             store.drop()
         place = "Milvus Lite" if store.is_lite else f"a Milvus server {store.version()}"
         print(f"{rows:,} vectors of {vectors.dim} dimensions in {place}")
         asked = Asked(vectors, rows, options.queries)
         before = resident_mib(options.server_pid)
-        _fill(store, vectors, rows, options.write_batch)
+        if not filled:
+            _fill(store, vectors, rows, options.write_batch)
         for number, kind in enumerate(options.index):
             if number:
                 _rebuild(store, kind, rows, vectors.dim)
@@ -114,7 +118,7 @@ def main() -> int:
             after = resident_mib(options.server_pid)
             print(f"  {after:,.0f} MiB of memory, {before:,.0f} before the first vector")
     finally:
-        if store.exists():
+        if store.exists() and not options.keep:
             store.drop()
         connection.close()
         shutil.rmtree(folder)
@@ -155,7 +159,10 @@ def _await_index(store: MilvusCollection, asked: Asked) -> None:
     began = time.perf_counter()
     looks = []
     while (state := store.index_state()) and state.pending_rows:
-        looks.append(measure(store, asked.queries[:10], asked.exact[:10], None))
+        try:
+            looks.append(measure(store, asked.queries[:10], asked.exact[:10], None))
+        except StoreUnavailable as error:
+            print(f"  a search failed meanwhile: {error}")
         time.sleep(LOOK_EVERY_S)
         if time.perf_counter() - began > AT_MOST_S:
             raise SystemExit("the index was not built in three hours")
@@ -234,6 +241,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--queries", type=int, default=100)
     parser.add_argument("--recall", type=float, default=0.98)
     parser.add_argument("--write-batch", type=int, default=50)
+    parser.add_argument("--keep", action="store_true", help="leave the collection to other runs")
     return parser.parse_args()
 
 
