@@ -101,7 +101,7 @@ def bulk_copy(
 
 
 def worth_it(source: MilvusCollection, target: MilvusCollection) -> bool:
-    """Whether a bulk import would be much quicker than to write pictures one by one."""
+    """Whether so many are to be copied, and to where, that a bulk import should be known of."""
     if target.is_lite or source.count() <= WORTH_IT:
         return False
     return not target.exists() or not target.count()

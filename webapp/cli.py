@@ -514,7 +514,10 @@ def _copy(settings: Settings, merge: bool, as_json: bool) -> int:
             for lock in locks:
                 stack.enter_context(writing(lock, _say_waiting))
             if place is None and worth_it(source, target):
-                _say(f"{source.count():,} pictures: a bulk import is quicker; see --bulk-folder")
+                _say(
+                    f"{source.count():,} pictures: they can go there by bulk import, too; see "
+                    "--bulk-folder and --bulk-endpoint"
+                )
             progress = stack.enter_context(CopyProgress(bulk=place is not None))
             if place is None:
                 copied = copy(source, target, merge=merge, on_progress=progress)

@@ -63,6 +63,28 @@ def test_an_index_moves_to_a_server_and_back(
     assert stats["categories"] == {"apple": 30, "lemon": 30}
 
 
+def test_an_index_moves_by_bulk_import(
+    pictures: Path, data: Path, server: str, tmp_path: Path
+) -> None:
+    result("index-folder", pictures, "--model", "sample", data=data)
+    to = ("image-search", "copy", "--to", server, "--to-collection", "imported")
+    ran = run(*to, "--bulk-folder", tmp_path / "none", data=data)
+    assert (ran.code, "there is no such folder" in ran.err) == (1, True)
+    folder = tmp_path / "for the server"
+    folder.mkdir()
+    copied = result(*to, "--bulk-folder", folder, data=data)
+    assert (copied["copied"], copied["images"], copied["agreement"]) == (60, 60, 1.0)
+    assert list(folder.iterdir()) == []
+    there = ("--milvus-uri", server, "--milvus-collection", "imported")
+    assert best(*there, data=data) == best(data=data)
+    ran = run("index-folder", pictures, "--json", "--model", "sample", *there, data=data)
+    assert (ran.code, json.loads(ran.out)["unchanged"]) == (0, 60), ran.err
+    ran = run(*to, "--bulk-folder", folder, data=data)
+    assert (ran.code, "leave out the --bulk options" in ran.err) == (2, True)
+    ran = run(*to, "--bulk-folder", folder, "--bulk-endpoint", "localhost:9000", data=data)
+    assert (ran.code, "not to both" in ran.line) == (2, True)
+
+
 def test_what_cannot_be_copied_is_said_in_one_line(pictures: Path, data: Path) -> None:
     ran = run("image-search", "copy", data=data)
     assert (ran.code, "--to URI" in ran.line) == (2, True)

@@ -18,7 +18,8 @@ from milvus.entities import ImageRow, ModelRecord, image_id
 from milvus.errors import BulkUnusable, ImportFailed, ModelMismatch, StoreUnavailable
 from milvus.imports import Imports
 from milvus.runs import LastRun
-from webapp.bulk_copying import bulk_copy
+from webapp import bulk_copying
+from webapp.bulk_copying import bulk_copy, worth_it
 from webapp.copying import copy
 from webapp.errors import BadQuery
 
@@ -136,6 +137,37 @@ def test_what_was_imported_can_be_written_over(
     target.upsert([first], [vectors(2)[1]])
     assert target.count() == PICTURES
     assert target.embeddings([first.m_id])[first.m_id].tolist() == vectors(2)[1].tolist()
+
+
+def test_a_plain_copy_waits_for_an_import(
+    source: MilvusCollection,
+    target: MilvusCollection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Rows would be there twice."""
+    target.prepare(RECORD)
+    target.set_importing("a" * 32)
+    with monkeypatch.context() as busy:
+        busy.setattr(Imports, "unfinished", lambda imports: [1])
+        with pytest.raises(BadQuery, match="still importing into"):
+            copy(source, target)
+    assert target.count() == 0
+    assert copy(source, target).images == PICTURES
+
+
+def test_very_many_pictures_are_worth_an_import(
+    source: MilvusCollection,
+    target: MilvusCollection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert not worth_it(source, target)
+    monkeypatch.setattr(bulk_copying, "WORTH_IT", PICTURES - 1)
+    assert worth_it(source, target)
+    assert not worth_it(source, source)  # a file
+    target.prepare(RECORD)
+    assert worth_it(source, target)
+    target.upsert([row(0)], list(vectors(1)))
+    assert not worth_it(source, target)
 
 
 def test_a_database_and_an_alias(
