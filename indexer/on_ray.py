@@ -9,6 +9,7 @@ import contextlib
 import logging
 import os
 import socket
+import warnings
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -318,8 +319,10 @@ def _connect(address: str) -> Any:
     may_start = address == "default" and not os.environ.get("RAY_ADDRESS")
     if address in ("default", "auto"):
         address = os.environ.get("RAY_ADDRESS") or "auto"
+    answered = False
     try:
         _knock(address)
+        answered = True
         try:
             _init(ray, address)
         except ConnectionError:
@@ -334,10 +337,10 @@ def _connect(address: str) -> Any:
         if address == "local":
             raise WorkersFailed(f"Ray cannot be started here ({reason})") from error
         where = "here" if address == "auto" else f"at {address}"
-        raise WorkersFailed(
-            f"no Ray cluster answers {where} ({reason}); start one with ray start --head, or use "
-            "--ray local"
-        ) from error
+        advice = "start one with ray start --head, or use --ray local"
+        if answered and address.startswith("ray://"):
+            advice = "set RAY_AUTH_MODE=token if it asks for a token"
+        raise WorkersFailed(f"no Ray cluster answers {where} ({reason}); {advice}") from error
     return ray
 
 
@@ -351,7 +354,9 @@ def _knock(address: str) -> None:
 def _init(ray: Any, address: str) -> None:
     quiet = {"log_to_driver": False, "logging_level": logging.CRITICAL + 1}
     if address != "local":
-        ray.init(address, **quiet)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what it warns of, it raises, too
+            ray.init(address, **quiet)
         return
     own = {"include_dashboard": False, "object_store_memory": LOCAL_OBJECT_STORE}
     try:
