@@ -175,6 +175,8 @@ def _index(
                 or not _same_name(settings, store)
             ):
                 load()
+            else:
+                store.complete()
             _tell_other_index(settings, store)
             outcome = _index_each(list(sources.values()), store, load, settings, progress_json)
         if not watch or outcome.whole.interrupted:
