@@ -209,7 +209,7 @@ class MilvusCollection:
         """Seal what was written into indexed segments."""
         self._check_room()
         with self._quietly():
-            self._call(lambda client: client.flush(self.name))
+            self._call(lambda client: client.flush(self.name, timeout=max(self._timeout, 60.0)))
 
     def search(
         self,

@@ -155,9 +155,17 @@ class Scene:
 
     def check(self) -> int:
         """The store holds exactly the folder: rows, vectors and thumbnails; the number of them."""
+        hashes = self.check_store()
+        assert {path.stem for path in (self.data / "thumbnails").rglob("*.webp")} == hashes
+        return sum(1 for item in scan(self.root) if isinstance(item, FoundFile))
+
+    def check_store(self) -> set[str]:
+        """The same without thumbnails; the hashes of the contents."""
         connection = Connection(self.uri, timeout=60)
-        stored = list(MilvusCollection(connection, self.collection).entities())
+        store = MilvusCollection(connection, self.collection)
+        stored, count = list(store.entities()), store.count()
         connection.close()
+        assert count == len(stored)
         found = {f.path: f for f in scan(self.root) if isinstance(f, FoundFile)}
         rows = sorted((row.path, row.size, row.mtime_ns) for row, _ in stored)
         assert rows == sorted((f.path, f.size, f.mtime_ns) for f in found.values())
@@ -167,8 +175,7 @@ class Scene:
         assert not wrong.size, [stored[at][0].path for at in wrong]
         hashes = {content_hash(Path(path)) for path in found}
         assert {row.content_hash for row, _ in stored} == hashes
-        assert {path.stem for path in (self.data / "thumbnails").rglob("*.webp")} == hashes
-        return len(rows)
+        return hashes
 
     def _paint(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
