@@ -179,6 +179,8 @@ def _index(
                 or not _same_name(settings, store)
             ):
                 workers.begin()
+            else:
+                store.complete()
             _tell_other_index(settings, store)
             outcome = _index_each(list(sources.values()), store, workers, settings, progress_json)
         if not watch or outcome.whole.interrupted:

@@ -7,8 +7,6 @@ however a run ended, and any other is passed over.
 """
 
 import contextlib
-import os
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from hashlib import blake2b
@@ -48,10 +46,11 @@ class Snapshots:
         token = uuid4().hex
         path = self._path(library)
         values = np.array(list(known.values()), dtype=np.int64).reshape(-1, 3)
-        with contextlib.suppress(OSError):
+        # Writers to a store take turns, so one name will do; what a kill leaves is written over.
+        partial = path.with_suffix(".part")
+        try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor, partial = tempfile.mkstemp(dir=path.parent, suffix=".part")
-            with os.fdopen(descriptor, "wb") as file:
+            with partial.open("wb") as file:
                 np.savez(
                     file,
                     token=np.array(token),
@@ -60,9 +59,12 @@ class Snapshots:
                     mtimes=values[:, 1],
                     stamps=values[:, 2],
                 )
-            Path(partial).replace(path)
-            return token
-        return ""
+            partial.replace(path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                partial.unlink()
+            return ""
+        return token
 
     def _path(self, library: str) -> Path:
         name = blake2b(f"{self._store}\0{library}".encode(), digest_size=16).hexdigest()

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from pymilvus import MilvusClient
+from pymilvus.exceptions import MilvusException
 
 from milvus import filters, runs
 from milvus.aliases import Aliases
@@ -26,12 +27,14 @@ from milvus.index_state import (
     IndexState,
     Tuned,
     index_request,
+    make_index,
     read_index,
     rebuild,
     tuned_from_text,
     tuned_to_text,
 )
 from milvus.lite import without_clustering_warnings
+from milvus.lite_files import check_room, discard_indexes
 from milvus.runs import LastRun
 from milvus.schema import (
     EMBEDDING,
@@ -101,12 +104,21 @@ class MilvusCollection:
         if not self.exists():
             self._call(lambda client: self._create(client, model))
             return
+        self.complete()
         recorded = self.model()
         if recorded.model_id != model.model_id or recorded.dim != model.dim:
             raise self.mismatch(recorded, f"{model.model_id} ({model.dim})")
         if recorded != model:
             # The same weights under another name or in another place: searching needs the new one.
             self._set_properties(model_properties(model))
+
+    def complete(self) -> None:
+        """Make the index of a collection that was made without: a kill may come between the two.
+
+        For writers, who take turns: another one may be rebuilding it.
+        """
+        if self.index_state() is None:
+            self._call(lambda client: make_index(client, self.name, self._index, self._timeout))
 
     def mismatch(self, recorded: ModelRecord, asked: str) -> ModelMismatch:
         """The error for a model that is not the collection's, with what to do."""
@@ -138,6 +150,7 @@ class MilvusCollection:
         """Write images, replacing those with the same id."""
         entities = [to_entity(row, vector) for row, vector in zip(rows, embeddings, strict=True)]
         if entities:
+            self._check_room()
             self._call(lambda client: client.upsert(self.name, entities, timeout=self._timeout))
 
     def delete(self, ids: Sequence[int]) -> None:
@@ -195,8 +208,9 @@ class MilvusCollection:
 
     def flush(self) -> None:
         """Seal what was written into indexed segments."""
+        self._check_room()
         with self._quietly():
-            self._call(lambda client: client.flush(self.name))
+            self._call(lambda client: client.flush(self.name, timeout=max(self._timeout, 60.0)))
 
     def search(
         self,
@@ -497,7 +511,7 @@ class MilvusCollection:
             if self._loaded_by is not client:
                 if not client.has_collection(self.name, timeout=self._timeout):
                     raise self._missing()
-                client.load_collection(self.name, timeout=max(self._timeout, 60.0))
+                self._load(client)
                 self._see_index(client)
                 self._loaded_by = client
             try:
@@ -508,6 +522,20 @@ class MilvusCollection:
                 raise
 
         return self._call(loaded)
+
+    def _load(self, client: MilvusClient) -> None:
+        timeout = max(self._timeout, 60.0)
+        try:
+            client.load_collection(self.name, timeout=timeout)
+        except MilvusException as error:
+            if not self.is_lite or "faiss" not in str(error):
+                raise
+            discard_indexes(Path(self.connection.uri))
+            client.load_collection(self.name, timeout=timeout)
+
+    def _check_room(self) -> None:
+        if self.is_lite and Path(self.connection.uri).exists():
+            check_room(Path(self.connection.uri))
 
     def _call(self, operation: Callable[[MilvusClient], Any]) -> Any:
         return self.connection.call(operation)

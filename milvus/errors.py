@@ -4,6 +4,7 @@
     ├── StoreUnavailable     no answer from the address; may work when tried again
     ├── StoreRefused         the server wants another token, or does not allow this
     ├── StoreUnwritable      the file cannot be made, opened or written (permissions, disk)
+    ├── StoreDamaged         the file is not whole, or of a newer version; it was left as it is
     ├── StoreLocked          another program holds the file and does not share it
     ├── DatabaseMissing      the server has no database of that name
     ├── CollectionMissing    nothing has been indexed yet
@@ -37,6 +38,10 @@ class StoreRefused(StoreError):
 
 class StoreUnwritable(StoreError):
     """The local file cannot be made, opened or written."""
+
+
+class StoreDamaged(StoreError):
+    """The local file is not whole, or of a version that is not known here."""
 
 
 class StoreLocked(StoreError):
@@ -108,6 +113,8 @@ _REFUSED = ("auth check", "unauthenticated", "authenticat", "permission deny", "
 _NO_DATABASE = re.compile(r"database[^\[\]]{0,255}not (found|exist)")
 _MISSING = ("collection not found", "can't find collection", "not exist", "collectionnotfound")
 _WITHOUT_INDEX = ("index not found", "no vector index", "not loaded", "index doesn't exist")
+# What the engine says of a local file's parts that are garbled inside.
+_DAMAGED = ("parquet", "byte_array", "deserialize", "thrift", "snappy", "corrupt", "dictionary")
 _UNWRITABLE = ("read-only", "permission denied", "no space left", "disk quota")
 
 
@@ -140,6 +147,11 @@ def translate(error: BaseException, address: str) -> StoreError:
     if any(words in lower for words in _REFUSED):
         return StoreRefused(
             f"Milvus at {address} refuses access ({line}); check --milvus-token and --milvus-db"
+        )
+    if "://" not in address and any(words in lower for words in _DAMAGED):
+        return StoreDamaged(
+            f"the store {address} is damaged ({line}); it was left as it is: put it back from a "
+            "copy, or move it away and index again"
         )
     lost = isinstance(error, grpc.RpcError | ConnectionError)
     if any(words in message.lower() for words in _RECOVERING):

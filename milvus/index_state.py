@@ -92,6 +92,12 @@ def index_request(index: AnyIndex) -> Any:
     return params
 
 
+def make_index(client: MilvusClient, collection: str, index: AnyIndex, timeout: float) -> None:
+    """Build the index of a collection that has none, and load the collection."""
+    client.create_index(collection, index_request(index))
+    client.load_collection(collection, timeout=max(timeout, 60.0))
+
+
 def rebuild(client: MilvusClient, collection: str, index: AnyIndex, timeout: float) -> None:
     """Put another index in the place of a collection's, and wait until it is built.
 

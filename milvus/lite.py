@@ -18,7 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from milvus.errors import StoreError, StoreLocked, StoreUnwritable
+from milvus.errors import StoreDamaged, StoreError, StoreLocked, StoreUnwritable
+from milvus.lite_files import LOCK, check_files, check_place
 
 # A holder writes its port as soon as it has recovered the file, which takes seconds when large.
 WAIT_FOR_HOLDER_S = 10.0
@@ -50,7 +51,7 @@ def is_lite(uri: str) -> bool:
 def lite_address(path: Path) -> str:
     """The address of the server of a Milvus Lite file, started here unless another has it.
 
-    Raises StoreUnwritable or StoreLocked.
+    Raises StoreUnwritable, StoreDamaged or StoreLocked.
     """
     path = path.absolute()
     deadline = time.monotonic() + WAIT_FOR_HOLDER_S
@@ -108,25 +109,27 @@ def _open(path: Path) -> bool:
     """Open and serve a file; False where another process holds it."""
     os.environ.setdefault(*MEMTABLE_LIMIT)  # read when milvus_lite is imported
     from milvus_lite.adapter.grpc.server import start_server_in_thread
+    from milvus_lite.db import MilvusLite
     from milvus_lite.exceptions import DataDirLockedError
 
-    if path.is_file():
-        raise StoreUnwritable(
-            f"{path} is no Milvus Lite store (one of this version is a folder); "
-            "give another --milvus-uri"
-        )
     try:
+        check_place(path)
         path.parent.mkdir(parents=True, exist_ok=True)
+        if (path / LOCK).exists():
+            with MilvusLite(str(path)):  # opens no collection; holds the lock meanwhile
+                check_files(path)
         server, database, port = start_server_in_thread(str(path), "127.0.0.1", 0)
     except DataDirLockedError:
         return False
+    except StoreError:
+        raise
     except OSError as error:
         raise StoreUnwritable(
             f"the store {path} cannot be opened: {error.strerror or error}; "
             "give another --data-dir or --milvus-uri"
         ) from error
     except Exception as error:  # what a damaged file makes the engine raise is not foreseeable
-        raise StoreError(
+        raise StoreDamaged(
             f"the store {path} cannot be read ({type(error).__name__}: {error}); it was left as "
             "it is: move it away and index again, or give another --milvus-uri"
         ) from error

@@ -15,6 +15,7 @@ from milvus.collection import MilvusCollection
 from milvus.entities import ModelRecord, printable
 from milvus.errors import (
     CollectionMissing,
+    StoreDamaged,
     StoreError,
     StoreLocked,
     StoreRefused,
@@ -66,6 +67,9 @@ def examine(
         yield Check("store", "ok", f"{store.address} answers: Milvus {store.version()}")
     except CollectionMissing as error:
         yield Check("store", "problem", "there is none yet", str(error))
+        return
+    except StoreDamaged as error:
+        yield Check("store", "problem", "damaged", str(error))
         return
     except StoreLocked as error:
         yield Check("store", "problem", "locked", str(error))

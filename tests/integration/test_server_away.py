@@ -1,14 +1,9 @@
 """A real server that goes away and comes back, in the middle of indexing and between searches."""
 
-import json
-import os
-import subprocess
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +12,8 @@ import pytest
 from fakes import RECORD, FakeEncoder
 from milvus_process import MilvusProcess
 from PIL import Image
-from support import BIN, free_port, run
+from served import GIVE_UP_S, answer, serving, wait_for
+from support import run
 
 from embeddings.encoder import Embeddings
 from indexer.pipeline import PipelineOptions, index_library
@@ -28,7 +24,6 @@ from milvus.errors import StoreUnavailable
 from milvus.patience import Patience
 
 PICTURES = 60
-GIVE_UP_S = 240
 End = Callable[[MilvusProcess], None]
 ENDINGS = [MilvusProcess.terminate, MilvusProcess.kill]
 
@@ -142,45 +137,3 @@ def test_a_page_recovers_without_a_restart(
             after = wait_for(lambda: answer(f"{address}/api/search?q=lemon"), 200)
             assert [hit["id"] for hit in after["hits"]] == [hit["id"] for hit in before["hits"]]
             assert wait_for(lambda: answer(f"{address}/api/stats"), 200)["images"] == PICTURES
-
-
-@contextmanager
-def serving(folder: Path, *options: str) -> Iterator[str]:
-    """``image-search serve`` as a process; its address."""
-    port = free_port()
-    log = (folder / "serve.log").open("w")
-    process = subprocess.Popen(
-        [BIN / "image-search", "serve", "--port", str(port), "--milvus-timeout", "5", *options],
-        stderr=log,
-        env={**os.environ, "IMAGE_SEARCH_DATA_DIR": str(folder / "data")},
-    )
-    try:
-        yield f"http://127.0.0.1:{port}"
-        assert process.poll() is None
-    finally:
-        process.terminate()
-        process.wait(30)
-        log.close()
-
-
-def answer(address: str) -> tuple[int, dict[str, Any]]:
-    """Status and JSON; 0 while nobody listens."""
-    try:
-        with urllib.request.urlopen(address, timeout=60) as found:
-            return found.status, json.load(found)
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, json.load(error)
-    except OSError:
-        return 0, {}
-
-
-def wait_for(ask: Callable[[], tuple[int, dict[str, Any]]], status: int) -> dict[str, Any]:
-    """The first answer of that status."""
-    deadline = time.monotonic() + GIVE_UP_S
-    while True:
-        got, body = ask()
-        if got == status:
-            return body
-        assert time.monotonic() < deadline, (got, body)
-        time.sleep(0.3)
