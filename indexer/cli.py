@@ -225,6 +225,7 @@ def _index_each(
         write_batch=settings.indexing.write_batch,
         decode_threads=settings.indexing.decode_threads or os.cpu_count() or 2,
         max_pixels=settings.indexing.max_pixels,
+        max_bytes=settings.indexing.max_file_mb * 1_000_000,
         keep_missing=settings.indexing.keep_missing,
     )
     snapshots = Snapshots(settings.snapshots_dir, f"{store.address} {store.name}")
@@ -233,7 +234,6 @@ def _index_each(
         folder,
         Leftovers(folder, f"{store.address} {store.name}"),
         makes=settings.indexing.thumbnails,
-        max_pixels=settings.indexing.max_pixels,
     )
     outcome = Outcome({})
     for source in sources:

@@ -47,6 +47,8 @@ class PipelineOptions:
     """Entities in one write."""
     decode_threads: int = 2
     max_pixels: int = 200_000_000
+    max_bytes: int = 300_000_000
+    """Of a file."""
     keep_missing: bool = False
     """Whether pictures stay searchable whose file is gone."""
 
@@ -151,8 +153,8 @@ class _Run:
             return may_be_known and self._state.knows((content_hash, file.mark.mix))
 
         transform = self._load_encoder().image_transform
-        on_decoded = self._thumbnails.make if self._thumbnails else None
-        return prepare(file, transform, is_known, self._options.max_pixels, on_decoded)
+        limits = (self._options.max_pixels, self._options.max_bytes)
+        return prepare(file, transform, is_known, *limits, self._thumbnails)
 
     def _encode(self, batch: list[Prepared]) -> tuple[list[Prepared], Embeddings]:
         encoder = self._load_encoder()

@@ -3,10 +3,8 @@
 import contextlib
 from collections.abc import Iterable
 
-from embeddings.errors import ImageError
-from embeddings.images import OpenedImage
 from embeddings.leftovers import Leftovers
-from embeddings.thumbnails import ThumbnailFolder, thumbnail_of
+from embeddings.thumbnails import ThumbnailFolder
 from milvus.store import ImageStore
 
 
@@ -23,14 +21,12 @@ class Thumbnailing:
         leftovers: Leftovers,
         *,
         makes: bool = True,
-        max_pixels: int = 200_000_000,
     ) -> None:
         self.problem = ""
         """What people must know of the run, in one line; after it no more are made."""
         self._folder = folder
         self._leftovers = leftovers
         self._makes = makes
-        self._max_pixels = max_pixels
         self._doubtful: set[str] = set()
 
     def begin(self) -> None:
@@ -42,19 +38,23 @@ class Thumbnailing:
             if self._doubtful:
                 self._folder.discard_abandoned()
 
-    def make(self, content_hash: str, data: bytes, opened: OpenedImage) -> None:
-        """Keep the thumbnail of a picture; equal pictures share one. Safe in threads."""
+    def is_wanted(self, content_hash: str) -> bool:
+        """Whether a picture needs a thumbnail; equal pictures share one. Safe in threads."""
         if not self._makes or self.problem:
-            return
+            return False
         try:
-            if not self._folder.path(content_hash).exists():
-                thumbnail = thumbnail_of(data, opened, self._max_pixels)
-                self._leftovers.note([content_hash])
-                self._folder.write(content_hash, thumbnail)
-        except ImageError:
-            pass  # the model could look at it all the same
-        except (OSError, MemoryError) as error:
-            self._tell("thumbnails cannot be kept", error, "the page makes them as it shows them")
+            return not self._folder.path(content_hash).exists()
+        except OSError as error:
+            self._tell_of(error)
+            return False
+
+    def keep(self, content_hash: str, thumbnail: bytes) -> None:
+        """Keep the thumbnail of a picture. Safe in threads."""
+        try:
+            self._leftovers.note([content_hash])
+            self._folder.write(content_hash, thumbnail)
+        except OSError as error:
+            self._tell_of(error)
 
     def gone(self, content_hashes: Iterable[str]) -> None:
         """Note the hashes of rows before those leave the store."""
@@ -77,6 +77,9 @@ class Thumbnailing:
                 "delete the folder when you can: the page makes those that it shows",
             )
 
-    def _tell(self, what: str, error: OSError | MemoryError, then: str) -> None:
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    def _tell_of(self, error: OSError) -> None:
+        self._tell("thumbnails cannot be kept", error, "the page makes them as it shows them")
+
+    def _tell(self, what: str, error: OSError, then: str) -> None:
+        reason = error.strerror or str(error) or type(error).__name__
         self.problem = self.problem or f"{what} in {self._folder.folder} ({reason}); {then}"
