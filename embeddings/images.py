@@ -12,6 +12,7 @@ from PIL import Image, UnidentifiedImageError
 from pillow_heif import register_heif_opener
 
 from embeddings.errors import ImageError, first_line
+from embeddings.orientation import orientation
 
 DEFAULT_MAX_PIXELS = 200_000_000
 WHITE = (255, 255, 255)
@@ -40,7 +41,6 @@ IGNORED_FOLDERS = frozenset(
 LARGE = 32_000_000
 STRIP = 4_000_000
 
-ORIENTATION = 0x0112  # the EXIF tag
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -50,7 +50,7 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-SIDEWAYS = (5, 6, 7, 8)  # its values that swap width and height
+SIDEWAYS = (5, 6, 7, 8)  # those that swap width and height
 FLOAT32 = float(np.finfo(np.float32).max)
 
 _RESAMPLING = {
@@ -143,7 +143,7 @@ def open_image(
             # Of a JPEG's pixels; for HEIF, drafts are pictures of their own, and may be any.
             if at_least is not None and image.format in ("JPEG", "MPO"):
                 image.draft(None, (at_least, at_least))
-            turned = image.getexif().get(ORIENTATION, 1)
+            turned = orientation(image)
             if at_least is not None and image.width * image.height > LARGE:
                 upright = _shrunk(image, at_least)
             else:

@@ -45,9 +45,11 @@ def is_ordinary(data: bytes) -> bool:
 
 def _jpeg(data: bytes) -> bool:
     width = height = 0
-    progressive = False
+    progressive, exifs = False, 0
     for marker, at in _segments(data):
-        if marker in RARE:
+        # Pillow joins them, and reads more of them than is good.
+        exifs += data.startswith(b"Exif", at + 3)
+        if marker in RARE or exifs > 1:
             return False
         if marker in SOF:
             high, wide = struct.unpack_from(">HH", data, at + 4)

@@ -75,7 +75,7 @@ def _limit(memory: int) -> None:
     except ImportError:
         return
     used = resource.getrusage(resource.RUSAGE_SELF)
-    until = int(used.ru_utime + used.ru_stime) + 1 + SECONDS
+    until = int(used.ru_utime + used.ru_stime) + SECONDS  # less the part of a second
     limits = {"RLIMIT_CPU": until, "RLIMIT_AS": memory, "RLIMIT_CORE": 0, "RLIMIT_FSIZE": 0}
     for name, value in limits.items():
         with suppress(OSError, ValueError):
