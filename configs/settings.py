@@ -267,6 +267,9 @@ class IndexingSettings(_Group):
     max_pixels: int = Field(
         200_000_000, ge=1, description="pictures with more pixels than this are skipped"
     )
+    max_file_mb: int = Field(
+        300, ge=1, le=10_000, description="larger files are skipped, in megabytes"
+    )
     caption_weight: float = Field(
         0.0,
         ge=0,

@@ -2,14 +2,17 @@
 
 import functools
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
 from pillow_heif import register_heif_opener
 
-from embeddings.errors import ImageError
+from embeddings.errors import ImageError, first_line
+from embeddings.orientation import orientation
 
 DEFAULT_MAX_PIXELS = 200_000_000
 WHITE = (255, 255, 255)
@@ -33,8 +36,22 @@ IGNORED_FOLDERS = frozenset(
     ["__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found"]
 )
 
-ORIENTATION = 0x0112  # the EXIF tag
-SIDEWAYS = (5, 6, 7, 8)  # its values that swap width and height
+# Pictures of more pixels are shrunk strip by strip: converted as a whole, one of the largest that
+# are read would take four times its memory.
+LARGE = 32_000_000
+STRIP = 4_000_000
+
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+SIDEWAYS = (5, 6, 7, 8)  # those that swap width and height
+FLOAT32 = float(np.finfo(np.float32).max)
 
 _RESAMPLING = {
     "bicubic": Image.Resampling.BICUBIC,
@@ -106,14 +123,15 @@ def open_image(
     """Decode a file's bytes into an upright RGB picture (the first frame, where there are more).
 
     With ``at_least``, a JPEG may be decoded at a half, a quarter or an eighth, as long as no side
-    gets shorter than that many pixels: several times as fast for photos of many megapixels.
+    gets shorter than that many pixels: several times as fast for photos of many megapixels. What
+    is very large all the same is shrunk, to no less than twice that.
 
     Raises ImageError with the reason where the bytes are no picture, are cut short, or hold more
     than ``max_pixels`` pixels.
     """
     if not data:
         raise ImageError("the file is empty")
-    _prepare_pillow()
+    prepare_pillow()
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             width, height = image.size
@@ -122,18 +140,29 @@ def open_image(
                     f"{width} x {height} pixels are more than the limit of "
                     f"{max_pixels} (setting max_pixels)"
                 )
-            if at_least is not None:
-                image.draft(None, (at_least, at_least))  # for JPEG; other formats ignore it
-            turned = image.getexif().get(ORIENTATION, 1) in SIDEWAYS
-            upright = to_rgb(ImageOps.exif_transpose(image))
-            return OpenedImage(upright, *((height, width) if turned else (width, height)))
+            # Of a JPEG's pixels; for HEIF, drafts are pictures of their own, and may be any.
+            if at_least is not None and image.format in ("JPEG", "MPO"):
+                image.draft(None, (at_least, at_least))
+            turned = orientation(image)
+            if at_least is not None and image.width * image.height > LARGE:
+                upright = _shrunk(image, at_least)
+            else:
+                upright = to_rgb(image)
+            if turned in UPRIGHT:
+                upright = upright.transpose(UPRIGHT[turned])
+            elif upright is image:  # what it was read from would stay in memory with it
+                upright = image.copy()
+            sideways = turned in SIDEWAYS
+            return OpenedImage(upright, *((height, width) if sideways else (width, height)))
     except UnidentifiedImageError:
         raise ImageError("not a picture in a known format") from None
     except ImageError:
         raise
     except Exception as error:  # decoders meet hostile bytes in ways that cannot be foreseen
+        if isinstance(error, MemoryError):
+            raise ImageError("there is not enough memory to decode it") from error
         name = "" if isinstance(error, OSError | ValueError) else f"{type(error).__name__}: "
-        raise ImageError(f"damaged picture: {name}{error}") from error
+        raise ImageError(f"damaged picture: {name}{first_line(error)}") from error
 
 
 def open_for(data: bytes, transform: ImageTransform, max_pixels: int) -> OpenedImage:
@@ -158,10 +187,10 @@ def open_square(data: bytes, transform: ImageTransform, max_pixels: int) -> Open
 
 
 @functools.cache
-def _prepare_pillow() -> None:
+def prepare_pillow() -> None:
     """Load all of Pillow's plugins, once; it starts with a few."""
     Image.init()
-    register_heif_opener()
+    register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
     # Pillow's own limit is one number for the whole process; ours is checked before any pixel is
     # decoded, and names the option that changes it.
     Image.MAX_IMAGE_PIXELS = None
@@ -169,10 +198,14 @@ def _prepare_pillow() -> None:
 
 def to_rgb(image: Image.Image) -> Image.Image:
     """An 8-bit RGB copy of a picture in any mode; transparent parts turn white."""
+    return _to_rgb(image, _levels(image))
+
+
+def _to_rgb(image: Image.Image, levels: tuple[float, float] | None) -> Image.Image:
     if image.mode == "RGB":
         return image
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        return _from_deep_grey(image)
+    if levels:
+        return _from_deep_grey(image, *levels)
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         rgba = image.convert("RGBA")
         canvas = Image.new("RGBA", rgba.size, (*WHITE, 255))
@@ -180,16 +213,47 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _from_deep_grey(image: Image.Image) -> Image.Image:
+def _shrunk(image: Image.Image, at_least: int) -> Image.Image:
+    """In RGB, by a whole factor, with no side shorter than twice ``at_least`` (or as it was)."""
+    factor = max(1, min(image.size) // (2 * at_least))
+    levels = _levels(image)
+    shrunk = Image.new("RGB", (-(-image.width // factor), -(-image.height // factor)))
+    for top, strip in _strips(image, factor):
+        shrunk.paste(_to_rgb(strip, levels).reduce(factor), (0, top // factor))
+    return shrunk
+
+
+def _strips(image: Image.Image, multiple_of: int = 1) -> Iterator[tuple[int, Image.Image]]:
+    """The picture's rows, some millions of pixels at a time, and where each strip begins."""
+    image.load()
+    rows = max(1, STRIP // (image.width * multiple_of)) * multiple_of
+    for top in range(0, image.height, rows):
+        yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
+
+
+def _levels(image: Image.Image) -> tuple[float, float] | None:
+    """What is black and what is white in grey of 16 or more bits; None for other pictures."""
+    if image.mode.startswith("I;16"):
+        return 0.0, float(0xFFFF)
+    if image.mode not in ("I", "F"):
+        return None
+    # The file does not say its range: 8 or 16 bits where the values fit, else what is there.
+    found = [(pixels.min(), pixels.max()) for _, s in _strips(image) if (pixels := _deep(s)).size]
+    low = float(min((low for low, _ in found), default=0))
+    high = float(max((high for _, high in found), default=0xFFFF))
+    if low >= 0 and 1 < high <= 0xFFFF:
+        return 0.0, float(0xFF if high <= 0xFF else 0xFFFF)
+    return low, high
+
+
+def _deep(image: Image.Image) -> NDArray[np.float64]:
+    pixels = np.asarray(image, dtype=np.float64)
+    return np.nan_to_num(pixels, posinf=FLOAT32, neginf=-FLOAT32)
+
+
+def _from_deep_grey(image: Image.Image, low: float, high: float) -> Image.Image:
     """Scale grey of 16 or more bits to 8; Pillow's own conversion clips it to white."""
-    pixels = np.nan_to_num(np.asarray(image, dtype=np.float64))
-    low, high = 0.0, float(0xFFFF)
-    if image.mode in ("I", "F") and pixels.size:
-        # The file does not say its range: 8 or 16 bits where the values fit, else what is there.
-        low, high = float(pixels.min()), float(pixels.max())
-        if low >= 0 and 1 < high <= 0xFFFF:
-            low, high = 0.0, float(0xFF if high <= 0xFF else 0xFFFF)
-    scaled = (pixels - low) * (255 / ((high - low) or 1))
+    scaled = (_deep(image) - low) * (255 / ((high - low) or 1))
     return Image.fromarray(scaled.round().astype(np.uint8)).convert("RGB")
 
 

@@ -14,9 +14,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from embeddings.decoding.decode import decode_square
 from embeddings.encoder import Embeddings, Encoder
 from embeddings.errors import EncoderError, ImageError, first_line
-from embeddings.images import DEFAULT_MAX_PIXELS, open_square
+from embeddings.images import DEFAULT_MAX_PIXELS
 from embeddings.together import Together
 from embeddings.wire import (
     LIVE,
@@ -94,7 +95,7 @@ class Vectorizer:
     def _open(self, encoded: str, position: int) -> Image.Image:
         transform = self.encoder.image_transform
         try:
-            return open_square(_from_base64(encoded), transform, self._max_pixels).image
+            return decode_square(_from_base64(encoded), transform, self._max_pixels)
         except ImageError as error:
             raise Refused(422, f"images[{position}]: {first_line(error)}") from error
 

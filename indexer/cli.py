@@ -238,7 +238,6 @@ def _index_each(
         folder,
         Leftovers(folder, f"{store.address} {store.name}"),
         makes=settings.indexing.thumbnails,
-        max_pixels=settings.indexing.max_pixels,
     )
     outcome = Outcome({})
     for source in sources:
@@ -294,9 +293,10 @@ def _workers(settings: Settings, store: "MilvusCollection") -> "Workers":
     from indexer.workers import LocalWorkers
 
     given = settings.indexing
+    limits = given.max_pixels, given.max_file_mb * 1_000_000
     if given.ray is None:
         threads = given.decode_threads or os.cpu_count() or 2
-        return LocalWorkers(_encoder_loader(settings, store), threads, given.max_pixels)
+        return LocalWorkers(_encoder_loader(settings, store), threads, *limits)
     from indexer.on_ray import RayOptions, RayWorkers
     from indexer.remote_worker import Ready
     from milvus.entities import ModelRecord
@@ -310,9 +310,7 @@ def _workers(settings: Settings, store: "MilvusCollection") -> "Workers":
         store.prepare(ModelRecord(ready.model_id, ready.dim, *words))
 
     with_gpus = model.encoder_url is None and model.device not in ("cpu", "mps")
-    options = RayOptions(
-        given.ray, given.ray_workers, with_gpus, given.decode_threads, given.max_pixels
-    )
+    options = RayOptions(given.ray, given.ray_workers, with_gpus, given.decode_threads, *limits)
     return RayWorkers(options, load, prepare, _say)
 
 

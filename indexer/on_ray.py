@@ -77,6 +77,8 @@ class RayOptions:
     """Whether a model runs on them that may use GPUs."""
     decode_threads: int | None
     max_pixels: int
+    max_bytes: int
+    """Of a file."""
 
 
 @dataclass
@@ -209,7 +211,8 @@ class RayWorkers:
             scheduling_strategy="SPREAD",
         )
         threads = self._options.decode_threads or each.threads
-        self._new_actor = lambda: kind.remote(self._load, threads, self._options.max_pixels)
+        limits = self._options.max_pixels, self._options.max_bytes
+        self._new_actor = lambda: kind.remote(self._load, threads, *limits)
         for _ in range(each.workers):
             self._hire()
 

@@ -42,6 +42,8 @@ class PipelineOptions:
     """Entities in one write."""
     decode_threads: int = 2
     max_pixels: int = 200_000_000
+    max_bytes: int = 300_000_000
+    """Of a file."""
     keep_missing: bool = False
     """Whether pictures stay searchable whose file is gone."""
 
@@ -67,7 +69,8 @@ def index_library(
     read raise nothing; they are in ``report.skipped``.
     """
     if not isinstance(workers, Workers):
-        workers = LocalWorkers(workers, options.decode_threads, options.max_pixels)
+        limits = options.max_pixels, options.max_bytes
+        workers = LocalWorkers(workers, options.decode_threads, *limits)
     run = _Run(source, store, workers, options, on_progress, snapshots, thumbnails)
     run.work()
     return run.report

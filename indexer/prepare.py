@@ -1,20 +1,23 @@
 """What happens to one file in a decoding thread: read, hash, decode, shrink."""
 
+import contextlib
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol
 
 from PIL import Image
 
+from embeddings.decoding.decode import decode
 from embeddings.errors import ImageError
-from embeddings.images import ImageTransform, OpenedImage, open_for, squared
+from embeddings.images import ImageTransform
 from indexer.source import FoundFile
 
-OnDecoded: TypeAlias = Callable[[str, bytes, OpenedImage], None]
-"""Gets the content's hash, the file's bytes and the picture, decoded as large as the model asks
-for."""
+# Files of more bytes are read one at a time: each may be as large as the settings allow.
+LARGE = 32_000_000
+_large_files = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -42,30 +45,57 @@ class Unreadable:
     """Whether its bytes were read, and are no picture."""
 
 
+class Thumbnailer(Protocol):
+    """What is done about thumbnails in the decoding threads."""
+
+    def is_wanted(self, content_hash: str) -> bool:
+        """Whether the thumbnail of this content is to be made."""
+
+    def keep(self, content_hash: str, thumbnail: bytes) -> None:
+        """Told of one that was made."""
+
+
 def prepare(
     file: FoundFile,
     transform: ImageTransform,
     is_known: Callable[[str], bool],
     max_pixels: int,
-    on_decoded: OnDecoded | None = None,
+    max_bytes: int,
+    thumbnails: Thumbnailer | None = None,
 ) -> Prepared | Unreadable:
     """Read a file once; decode it unless ``is_known`` says that its hash has an embedding."""
+    with _large_files if file.size > LARGE else contextlib.nullcontext():
+        return _prepared(file, transform, is_known, max_pixels, max_bytes, thumbnails)
+
+
+def _prepared(
+    file: FoundFile,
+    transform: ImageTransform,
+    is_known: Callable[[str], bool],
+    max_pixels: int,
+    max_bytes: int,
+    thumbnails: Thumbnailer | None,
+) -> Prepared | Unreadable:
     try:
-        data = Path(file.path).read_bytes()
+        size = Path(file.path).stat().st_size
+        data = Path(file.path).read_bytes() if size <= max_bytes else b""
     except FileNotFoundError:
         return Unreadable(file, "it vanished while the folder was read", vanished=True)
     except OSError as error:
         return Unreadable(file, f"cannot be read: {error.strerror or error}")
     except MemoryError:
         return Unreadable(file, "too large for this machine's memory")
+    if size > max_bytes:
+        reason = f"the file is larger than {max_bytes / 1e6:g} MB (setting max_file_mb)"
+        return Unreadable(file, reason, is_damaged=True)
     content_hash = blake2b(data, digest_size=16).hexdigest()
     if is_known(content_hash):
         return Prepared(file, content_hash, None)
+    wanted = thumbnails is not None and thumbnails.is_wanted(content_hash)
     try:
-        opened = open_for(data, transform, max_pixels)
-        square = squared(opened, transform)
+        decoded = decode(data, max_pixels, transform=transform, with_thumbnail=wanted)
     except ImageError as error:
         return Unreadable(file, str(error), is_damaged=True)
-    if on_decoded is not None:
-        on_decoded(content_hash, data, opened)
-    return Prepared(file, content_hash, square.image, square.width, square.height)
+    if thumbnails and decoded.thumbnail:
+        thumbnails.keep(content_hash, decoded.thumbnail)
+    return Prepared(file, content_hash, decoded.square, decoded.width, decoded.height)

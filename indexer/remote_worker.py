@@ -1,6 +1,5 @@
 """What a worker on another machine does: the pipeline's own steps, for a batch of files."""
 
-import contextlib
 import platform
 import threading
 from collections.abc import Callable, Collection, Sequence
@@ -11,9 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embeddings.encoder import Encoder
-from embeddings.errors import ImageError
-from embeddings.images import OpenedImage
-from embeddings.thumbnails import thumbnail_of
 from indexer.source import FoundFile
 from indexer.sync import Origin
 from indexer.workers import LocalWorkers, Result
@@ -39,15 +35,29 @@ class Processed:
     host: str
 
 
+class _Thumbnails:
+    """Keeps those of a batch."""
+
+    def __init__(self) -> None:
+        self.made: dict[str, bytes] = {}
+
+    def is_wanted(self, content_hash: str) -> bool:
+        return content_hash not in self.made
+
+    def keep(self, content_hash: str, thumbnail: bytes) -> None:
+        self.made[content_hash] = thumbnail
+
+
 class RemoteWorker:
     """Decodes and encodes batches in a process of its own. Safe in threads."""
 
-    def __init__(self, load: Callable[[], Encoder], threads: int, max_pixels: int) -> None:
+    def __init__(
+        self, load: Callable[[], Encoder], threads: int, max_pixels: int, max_bytes: int
+    ) -> None:
         self._load_encoder = load
-        self._max_pixels = max_pixels
         self._lock = threading.Lock()
         self._encoder: Encoder | None = None
-        self._workers = LocalWorkers(self._load, threads, max_pixels)
+        self._workers = LocalWorkers(self._load, threads, max_pixels, max_bytes)
 
     def load(self) -> Ready:
         """Load the model. Raises EncoderError."""
@@ -59,18 +69,13 @@ class RemoteWorker:
     ) -> Processed:
         """Read files; decode and encode those whose origin is not among ``known``, which is what
         ``origin_keys`` made of them. Raises EncoderError."""
-        thumbnails: dict[str, bytes] = {}
-
-        def keep_thumbnail(content_hash: str, data: bytes, opened: OpenedImage) -> None:
-            with contextlib.suppress(ImageError, MemoryError):  # the page makes it, if it can
-                thumbnails[content_hash] = thumbnail_of(data, opened, self._max_pixels)
-
+        thumbnails = _Thumbnails()
         results = self._workers.encoded(
             files,
             lambda origin: _is_among(known, origin),
-            keep_thumbnail if makes_thumbnails else None,
+            thumbnails if makes_thumbnails else None,
         )
-        return Processed(list(results), thumbnails, platform.node())
+        return Processed(list(results), thumbnails.made, platform.node())
 
     def _load(self) -> Encoder:
         with self._lock:

@@ -1,12 +1,10 @@
 """Thumbnails during a run: made in the decoding threads, deleted when their last picture went."""
 
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
-from embeddings.errors import ImageError
-from embeddings.images import OpenedImage
 from embeddings.leftovers import Leftovers
-from embeddings.thumbnails import ThumbnailFolder, thumbnail_of
+from embeddings.thumbnails import ThumbnailFolder
 from milvus.store import ImageStore
 
 
@@ -23,14 +21,12 @@ class Thumbnailing:
         leftovers: Leftovers,
         *,
         makes: bool = True,
-        max_pixels: int = 200_000_000,
     ) -> None:
         self.problem = ""
         """What people must know of the run, in one line; after it no more are made."""
         self._folder = folder
         self._leftovers = leftovers
         self._makes = makes
-        self._max_pixels = max_pixels
         self._doubtful: set[str] = set()
 
     def begin(self) -> None:
@@ -47,26 +43,23 @@ class Thumbnailing:
         """Whether thumbnails are made, or still are."""
         return self._makes and not self.problem
 
-    def make(self, content_hash: str, data: bytes, opened: OpenedImage) -> None:
-        """Keep the thumbnail of a picture; equal pictures share one. Safe in threads."""
-        self._keep(content_hash, lambda: thumbnail_of(data, opened, self._max_pixels))
+    def is_wanted(self, content_hash: str) -> bool:
+        """Whether a picture needs a thumbnail; equal pictures share one. Safe in threads."""
+        if not self.wanted:
+            return False
+        try:
+            return not self._folder.path(content_hash).exists()
+        except OSError as error:
+            self._tell_of(error)
+            return False
 
     def keep(self, content_hash: str, thumbnail: bytes) -> None:
-        """Keep a thumbnail that others made."""
-        self._keep(content_hash, lambda: thumbnail)
-
-    def _keep(self, content_hash: str, make: Callable[[], bytes]) -> None:
-        if not self.wanted:
-            return
+        """Keep the thumbnail of a picture. Safe in threads."""
         try:
-            if not self._folder.path(content_hash).exists():
-                thumbnail = make()
-                self._leftovers.note([content_hash])
-                self._folder.write(content_hash, thumbnail)
-        except ImageError:
-            pass  # the model could look at it all the same
-        except (OSError, MemoryError) as error:
-            self._tell("thumbnails cannot be kept", error, "the page makes them as it shows them")
+            self._leftovers.note([content_hash])
+            self._folder.write(content_hash, thumbnail)
+        except OSError as error:
+            self._tell_of(error)
 
     def gone(self, content_hashes: Iterable[str]) -> None:
         """Note the hashes of rows before those leave the store."""
@@ -89,6 +82,9 @@ class Thumbnailing:
                 "delete the folder when you can: the page makes those that it shows",
             )
 
-    def _tell(self, what: str, error: OSError | MemoryError, then: str) -> None:
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    def _tell_of(self, error: OSError) -> None:
+        self._tell("thumbnails cannot be kept", error, "the page makes them as it shows them")
+
+    def _tell(self, what: str, error: OSError, then: str) -> None:
+        reason = error.strerror or str(error) or type(error).__name__
         self.problem = self.problem or f"{what} in {self._folder.folder} ({reason}); {then}"

@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 from embeddings.encoder import Encoder
 from indexer.ahead import map_ahead
 from indexer.caption import mix
-from indexer.prepare import OnDecoded, Prepared, Unreadable, prepare
+from indexer.prepare import Prepared, Thumbnailer, Unreadable, prepare
 from indexer.source import FoundFile
 from indexer.sync import Origin
 from indexer.thumbnailing import Thumbnailing
@@ -62,11 +62,13 @@ class Workers(Protocol):
 class LocalWorkers:
     """Threads of this process: some decode, and one encodes."""
 
-    def __init__(self, load_encoder: Callable[[], Encoder], threads: int, max_pixels: int) -> None:
+    def __init__(
+        self, load_encoder: Callable[[], Encoder], threads: int, max_pixels: int, max_bytes: int
+    ) -> None:
         """``load_encoder`` must give the same one each time, and have prepared the collection."""
         self._load_encoder = load_encoder
         self._threads = threads
-        self._max_pixels = max_pixels
+        self._limits = max_pixels, max_bytes
 
     def begin(self) -> None:
         """Load the encoder."""
@@ -83,7 +85,7 @@ class LocalWorkers:
         def is_known(origin: Origin) -> bool:
             return origin in origins()
 
-        return self.encoded(files, is_known, thumbnails.make if thumbnails else None)
+        return self.encoded(files, is_known, thumbnails)
 
     def close(self) -> None:
         """Threads end by themselves."""
@@ -92,7 +94,7 @@ class LocalWorkers:
         self,
         files: Iterable[FoundFile],
         is_known: Callable[[Origin], bool],
-        on_decoded: OnDecoded | None,
+        thumbnails: Thumbnailer | None,
     ) -> Iterator[Result]:
         """Chain the two; the files are taken from ``files`` in the caller's thread."""
 
@@ -101,8 +103,8 @@ class LocalWorkers:
                 file,
                 self._load_encoder().image_transform,
                 lambda content_hash: is_known((content_hash, file.mark.mix)),
-                self._max_pixels,
-                on_decoded,
+                *self._limits,
+                thumbnails,
             )
 
         prepared = map_ahead(

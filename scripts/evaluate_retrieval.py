@@ -135,6 +135,7 @@ def index(split: Split, encoder: Encoder, store: ImageStore, settings: Settings)
         write_batch=settings.indexing.write_batch,
         decode_threads=settings.indexing.decode_threads or os.cpu_count() or 2,
         max_pixels=settings.indexing.max_pixels,
+        max_bytes=settings.indexing.max_file_mb * 1_000_000,
     )
     with Progress(split.name, split.count()) as progress:
         report = index_library(split, store, lambda: encoder, options, progress)

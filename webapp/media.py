@@ -10,9 +10,9 @@ from pathlib import Path
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 
+from embeddings.decoding.decode import decode
 from embeddings.errors import ImageError
-from embeddings.images import open_image
-from embeddings.thumbnails import SIDE, ThumbnailFolder, thumbnail_of
+from embeddings.thumbnails import ThumbnailFolder
 from milvus.entities import ImageRow
 from webapp.errors import ImageGone
 from webapp.originals import open_original, original
@@ -54,8 +54,8 @@ class Thumbnails:
     def _made(self, row: ImageRow) -> bytes:
         try:
             with open_original(row) as source:
-                data = source.read()
-                opened = open_image(data, max_pixels=self._max_pixels, at_least=SIDE)
-                return thumbnail_of(data, opened, self._max_pixels)
+                thumbnail = decode(source.read(), self._max_pixels, with_thumbnail=True).thumbnail
         except (OSError, ImageError) as error:
             raise ImageGone(f"{row.path} cannot be shown: {error}") from error
+        assert thumbnail is not None
+        return thumbnail

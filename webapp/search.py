@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from embeddings.decoding.decode import decode_square
 from embeddings.encoder import Embeddings, Encoder
 from embeddings.errors import ImageError
-from embeddings.images import open_square
 from milvus.entities import Embedding, ImageRow, ModelRecord
 from milvus.filters import ImageFilter
 from milvus.store import ImageStore
@@ -172,7 +172,7 @@ class SearchService:
     def _square(self, content: bytes, loaded: LoadedEncoder) -> Image.Image:
         """A picture file as the model looks at it. Raises ImageError."""
         with self._decoding:
-            return open_square(content, loaded.encoder.image_transform, self._max_pixels).image
+            return decode_square(content, loaded.encoder.image_transform, self._max_pixels)
 
     def _stored(self, ids: Sequence[int]) -> dict[int, Embedding]:
         stored = self._store.embeddings(ids) if ids else {}

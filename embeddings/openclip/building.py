@@ -15,7 +15,8 @@ from torch.overrides import TorchFunctionMode
 
 from embeddings.errors import UnknownModel, WeightsUnusable
 from embeddings.models import SAMPLE, canonical
-from embeddings.openclip.weights import StateDict, find_checkpoint, read_state_dict, sha256
+from embeddings.openclip.torchscript import StateDict
+from embeddings.openclip.weights import find_checkpoint, read_state_dict, sha256
 
 SAMPLE_DIR = Path(__file__).parent.parent / "sample"
 

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import pickle
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from open_clip.constants import HF_SAFE_WEIGHTS_NAME
 from safetensors.torch import load_file
 
 from embeddings.errors import UnknownModel, WeightsNotFound, WeightsUnusable, first_line
+from embeddings.openclip.torchscript import StateDict, is_torchscript, read_torchscript
 
 # Time to reach the model hub at all, tried twice by its library. The download itself may take as
 # long as it needs.
@@ -25,8 +25,6 @@ SUFFIXES = (".pt", ".pth", ".bin", ".ckpt", ".safetensors")
 # Entries of OpenAI's archives that describe the model and are no weights.
 NOT_WEIGHTS = ("input_resolution", "context_length", "vocab_size")
 WITHOUT_WEIGHTS = "to go on without them: --model sample"
-
-StateDict = dict[str, torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -76,14 +74,14 @@ def find_checkpoint(architecture: str, pretrained: str | None, models_dir: Path)
 def read_state_dict(path: Path) -> tuple[StateDict, bool]:
     """The tensors of a checkpoint, and whether it is one of OpenAI's TorchScript archives.
 
-    Pickled code is never run: ``.pt`` files are read with ``weights_only``, and TorchScript
-    archives as such. Raises WeightsUnusable.
+    No code is ever run: ``.pt`` files are read with ``weights_only``, and of TorchScript archives
+    the tensors alone. Raises WeightsUnusable.
     """
     try:
         if path.suffix == ".safetensors":
             return dict(load_file(path)), False
-        if _is_torchscript(path):
-            tensors = torch.jit.load(str(path), map_location="cpu").state_dict()  # type: ignore[no-untyped-call]
+        if is_torchscript(path):
+            tensors = read_torchscript(path)
             return {k: v for k, v in tensors.items() if k not in NOT_WEIGHTS}, True
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -170,13 +168,6 @@ def _shared_config(architecture: str, tags: list[str]) -> dict[str, Any]:
         for key in keys
         if configs and all(key in c and c[key] == configs[0].get(key) for c in configs)
     }
-
-
-def _is_torchscript(path: Path) -> bool:
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.endswith("/constants.pkl") for name in archive.namelist())
 
 
 def sha256(path: Path) -> str:

@@ -218,7 +218,7 @@ def test_a_picture_that_ends_every_worker_is_skipped_alone(
         paint(f"{number:02}.png")
     deadly = paint("deadly.png")
     Image.new("RGB", (40, 30)).save(deadly)
-    options = RayOptions(cluster, 2, False, None, 10**6)
+    options = RayOptions(cluster, 2, False, None, 10**6, 10**7)
     workers = RayWorkers(options, Deadly, lambda ready: None, lambda line: None)
     with contextlib.closing(workers):
         done = index_library(Folder(deadly.parent), store, workers, PipelineOptions())
@@ -238,7 +238,7 @@ def test_a_machine_without_the_program_is_told(
     # A name that the workers cannot import, as where the program is not installed.
     monkeypatch.setattr(load_what_is_not_there, "__module__", "not_installed")
     monkeypatch.setitem(sys.modules, "not_installed", sys.modules[__name__])
-    options = RayOptions(cluster, 1, False, None, 10**6)
+    options = RayOptions(cluster, 1, False, None, 10**6, 10**7)
     workers = RayWorkers(options, load_what_is_not_there, lambda ready: None, lambda line: None)
     with (
         contextlib.closing(workers),

@@ -58,7 +58,7 @@ def test_a_worker_reads_decodes_and_encodes_what_is_new(
         path = paint(f"{colour}.png", colour)  # type: ignore[operator]
         files.append(FoundFile(str(path), path.name, "", path.stat().st_size, 1))
     encoder = FakeEncoder()
-    worker = RemoteWorker(lambda: encoder, threads=2, max_pixels=10**6)
+    worker = RemoteWorker(lambda: encoder, threads=2, max_pixels=10**6, max_bytes=10**7)
     assert worker.load().model_id == encoder.model_id
     nothing = origin_keys([])
     red, blue = worker.process(files, nothing, makes_thumbnails).results

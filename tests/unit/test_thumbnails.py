@@ -75,7 +75,7 @@ def test_the_model_sees_the_same_pixels_with_and_without(
     thumbnails = ThumbnailFolder(tmp_path / "thumbnails")
     making = Thumbnailing(thumbnails, Leftovers(thumbnails, "store"))
     file = FoundFile(str(path), "a.jpg", "", 1, 1)
-    prepared = prepare(file, transform, lambda key: False, 10**8, making.make)
+    prepared = prepare(file, transform, lambda key: False, 10**8, 10**8, making)
     assert isinstance(prepared, Prepared)
     assert prepared.image is not None
     assert thumbnails.path(prepared.content_hash).exists()

@@ -1,0 +1,1 @@
+"""Picture files → pixels, within bounds of time and memory whatever the files hold."""
