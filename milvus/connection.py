@@ -1,7 +1,9 @@
 """A connection that finds its way back: to a server, or to a shared Milvus Lite file."""
 
 import logging
+import math
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
@@ -24,6 +26,13 @@ from milvus.patience import Patience
 from milvus.tls import Tls, tls_problem
 
 T = TypeVar("T")
+
+# No call takes longer: loading a collection may take a minute.
+RETIRED_S = 120.0
+# For so long nobody tries to connect again.
+FAILED_FOR_S = 0.5
+# gRPC would hand a new client the old one's connection.
+OWN_CHANNEL = {"grpc.use_local_subchannel_pool": 1}
 
 
 class Connection:
@@ -57,6 +66,9 @@ class Connection:
         self._patience = patience or Patience()
         self._answered = False
         self._client: MilvusClient | None = None
+        self._failed_at, self._failure = -math.inf, ""
+        self._retired: list[tuple[float, MilvusClient]] = []
+        """Clients that are used no more, and when they may be closed."""
         self._lock = threading.Lock()
         self._aside = ThreadPoolExecutor(thread_name_prefix="milvus")
         # pymilvus logs a traceback before it raises; the error itself is told by whoever catches.
@@ -104,6 +116,7 @@ class Connection:
             return once()
         except StoreUnavailable:
             if not self.is_lite:
+                self._retire(used[-1] if used else None)
                 raise
             # Open the file here, unless another thread has.
             self._forget(used[-1] if used else None)
@@ -136,21 +149,38 @@ class Connection:
         """Let go of the server, and of the file if it is served from here."""
         self._patience.end()
         self._forget(self._client)
+        for _, client in self._retired:
+            client.close()
         if self.is_lite:
             release(Path(self.uri))
 
     def _connected(self) -> MilvusClient:
+        asked = time.monotonic()
         with self._lock:
             if self._client is None:
-                if self.is_lite and not self._create and not Path(self.uri).exists():
-                    raise CollectionMissing.at(self.uri)
-                address = lite_address(Path(self.uri)) if self.is_lite else self.uri
-                self._client = self._client_of(address, self._db_name)
+                if not self.is_lite and self._failed_at > asked - FAILED_FOR_S:
+                    # Another thread has just tried in vain: thirty must not do so in turn.
+                    raise StoreUnavailable(self._failure)
+                self._client = self._connect()
             return self._client
+
+    def _connect(self) -> MilvusClient:
+        if self.is_lite and not self._create and not Path(self.uri).exists():
+            raise CollectionMissing.at(self.uri)
+        address = lite_address(Path(self.uri)) if self.is_lite else self.uri
+        try:
+            return self._client_of(address, self._db_name)
+        except StoreUnavailable as error:
+            self._failed_at, self._failure = time.monotonic(), str(error)
+            raise
 
     def _client_of(self, address: str, db_name: str) -> MilvusClient:
         # pymilvus would share a connection between clients whatever their certificates are.
-        options = {} if self.is_lite else {"dedicated": True, **self._tls_options}
+        options = (
+            {}
+            if self.is_lite
+            else {"dedicated": True, "grpc_options": OWN_CHANNEL, **self._tls_options}
+        )
         try:
             with translated(self.uri):
                 return MilvusClient(
@@ -177,6 +207,20 @@ class Connection:
                 ) from error
             finally:
                 client.close()
+
+    def _retire(self, client: MilvusClient | None) -> None:
+        """Use a client no more. A connection that leads nowhere says nothing, and gRPC would keep
+        it for minutes after the server can be reached again. Other threads may yet wait for an
+        answer of it, so it is closed later."""
+        now = time.monotonic()
+        with self._lock:
+            if client is not None and self._client is client:
+                self._client = None
+                self._retired.append((now + RETIRED_S, client))
+            due = [old for until, old in self._retired if until < now]
+            self._retired = [(until, old) for until, old in self._retired if until >= now]
+        for old in due:
+            old.close()
 
     def _forget(self, client: MilvusClient | None) -> None:
         """Close a client, and use it no more if it is the one in use."""
