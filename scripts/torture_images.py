@@ -1,8 +1,8 @@
 """Attack the decoding of pictures: ``scripts/torture_images.py --files 2000 --seed 1``.
 
 Damaged pictures of every format, and bombs of 200 million pixels. Each must be decoded or refused
-with a reason, within 5 s and 1 GiB of memory, without a crash or a word on stderr. Exit code 1
-where one was not. Memory is told on Linux only.
+with a reason, within 5 s of processor time and 1 GiB of memory, without a crash or a word on
+stderr. Exit code 1 where one was not. For Linux, which tells what a process takes.
 """
 
 import argparse

@@ -17,15 +17,15 @@ from hostile_images.zeros import gif_codes
 Made = tuple[str, Callable[[], bytes]]
 
 
-def bombs(side: int) -> Iterator[Made]:
-    """Names and makers, in an order that never changes."""
+def bombs(side: int, part: int = 1) -> Iterator[Made]:
+    """Names and makers, in an order that never changes; of what is repeated, one in ``part``."""
     for kind, of_kind in (
-        ("png", bombs_png.bombs(side)),
-        ("jpg", bombs_jpeg.bombs(side)),
-        ("tif", bombs_tiff.bombs(side)),
-        ("gif", _gifs(side)),
-        ("webp", _webps(side)),
-        ("bmp", _bmps(side)),
+        ("png", bombs_png.bombs(side, part)),
+        ("jpg", bombs_jpeg.bombs(side, part)),
+        ("tif", bombs_tiff.bombs(side, part)),
+        ("gif", _gifs(side, part)),
+        ("webp", _webps(side, part)),
+        ("bmp", _bmps(side, part)),
         ("avif", _boxed("AVIF", side)),
         ("heic", _boxed("HEIF", side)),
         ("jpg", _no_pictures()),
@@ -40,21 +40,27 @@ def _gif(width: int, height: int, codes: bytes, before: bytes = b"") -> bytes:
     return b"GIF89a" + screen + before + frame + codes + b";"
 
 
-def _gifs(side: int) -> Iterator[Made]:
+def _gifs(side: int, part: int) -> Iterator[Made]:
     many = b"\xff" + b"x" * 255
     transparent = b"\x21\xf9\x04\x01\x00\x00\x00\x00"
     yield "zeros", lambda: _gif(side, side, gif_codes(side * side))
     yield "transparent", lambda: _gif(side, side, gif_codes(side * side), transparent)
     yield "huge", lambda: _gif(65535, 65535, gif_codes(100))
     yield "strip", lambda: _gif(65535, 1, gif_codes(65535))
-    yield "comment", lambda: _gif(9, 9, gif_codes(81), b"\x21\xfe" + many * 60_000 + b"\0")
-    yield "comments", lambda: _gif(9, 9, gif_codes(81), b"\x21\xfe\x01x\0" * 1_000_000)
-    yield "application", lambda: _gif(9, 9, gif_codes(81), b"\x21\xff" + many * 60_000 + b"\0")
+    yield (
+        "comment",
+        lambda: _gif(9, 9, gif_codes(81), b"\x21\xfe" + many * (60_000 // part) + b"\0"),
+    )
+    yield "comments", lambda: _gif(9, 9, gif_codes(81), b"\x21\xfe\x01x\0" * (1_000_000 // part))
+    yield (
+        "application",
+        lambda: _gif(9, 9, gif_codes(81), b"\x21\xff" + many * (60_000 // part) + b"\0"),
+    )
     yield (
         "frames",
         lambda: (
             _gif(9, 9, gif_codes(81))[:-1]
-            + (b"\x2c" + struct.pack("<HHHHB", 0, 0, 9, 9, 0) + gif_codes(81)) * 20_000
+            + (b"\x2c" + struct.pack("<HHHHB", 0, 0, 9, 9, 0) + gif_codes(81)) * (20_000 // part)
             + b";"
         ),
     )
@@ -71,7 +77,7 @@ def _gifs(side: int) -> Iterator[Made]:
     )
 
 
-def _webps(side: int) -> Iterator[Made]:
+def _webps(side: int, part: int) -> Iterator[Made]:
     def canvas(width: int, height: int) -> bytes:
         """A few small frames on a large canvas."""
         data = bytearray(picture("webp-animated")[1])
@@ -94,9 +100,9 @@ def _webps(side: int) -> Iterator[Made]:
     yield "canvas", lambda: canvas(side, side)
     yield "canvas-limit", lambda: canvas(20_000, 10_000)
     yield "canvas-huge", lambda: canvas(65_535, 65_535)
-    yield "frames", lambda: frames(3000)
-    yield "exif", lambda: metadata(b"EXIF", 16_000_000)
-    yield "profile", lambda: metadata(b"ICCP", 16_000_000)
+    yield "frames", lambda: frames(3000 // part)
+    yield "exif", lambda: metadata(b"EXIF", 16_000_000 // part)
+    yield "profile", lambda: metadata(b"ICCP", 16_000_000 // part)
 
 
 def _riff(content: bytes) -> bytes:
@@ -110,9 +116,9 @@ def _bmp(width: int, height: int, bits: int, compression: int, pixels: bytes) ->
     return struct.pack("<2sIHHI", b"BM", start, 0, 0, start) + header + palette + pixels
 
 
-def _bmps(side: int) -> Iterator[Made]:
+def _bmps(side: int, part: int) -> Iterator[Made]:
     yield "runs", lambda: _bmp(side, side, 8, 1, b"\xff\0" * (side * side // 255))
-    yield "ones", lambda: _bmp(side, side, 8, 1, b"\x01\0" * min(side * side, 8_000_000))
+    yield "ones", lambda: _bmp(side, side, 8, 1, b"\x01\0" * min(side * side, 8_000_000 // part))
     yield "skips", lambda: _bmp(side, side, 8, 1, b"\0\x02\xff\xff" * 100_000)
     yield "short", lambda: _bmp(side, side, 24, 0, bytes(100))
     yield "huge", lambda: _bmp(2**31 - 1, -(2**31 - 1), 24, 0, bytes(100))

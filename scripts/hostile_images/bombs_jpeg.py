@@ -41,8 +41,8 @@ def _noise(width: int, height: int) -> bytes:
     return buffer.getvalue()
 
 
-def bombs(side: int) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    """Names and makers."""
+def bombs(side: int, part: int) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """Names and makers; of what is repeated, one in ``part`` is there."""
     app = b"\xff\xe1" + struct.pack(">H", 0xFFFF)
     exif = app + b"Exif\0\0" + bytes(0xFFFF - 8)
     profile = (
@@ -55,12 +55,12 @@ def bombs(side: int) -> Iterator[tuple[str, Callable[[], bytes]]]:
     yield "flat", lambda: _sized(PLAIN, 65_000, 1)
     yield "tall", lambda: _sized(PLAIN, 1, 65_000)
     yield "real-progressive", lambda: _noise(side // 2, side // 2)
-    yield "scans", lambda: _scans(PROGRESSIVE, min(side, 10_000), 3000)
-    yield "scans-small", lambda: _scans(PROGRESSIVE, 3000, 3000)
+    yield "scans", lambda: _scans(PROGRESSIVE, min(side, 10_000), 3000 // part)
+    yield "scans-small", lambda: _scans(PROGRESSIVE, 3000, 3000 // part)
     yield "scans-cmyk", lambda: _scans(CMYK, side, 100)
-    yield "segments", lambda: _before(b"\xff\xe1\0\x02" * 3_000_000)
-    yield "comments", lambda: _before(b"\xff\xfe\0\x03x" * 2_000_000)
-    yield "filling", lambda: _before(b"\xff" * 15_000_000)
+    yield "segments", lambda: _before(b"\xff\xe1\0\x02" * (3_000_000 // part))
+    yield "comments", lambda: _before(b"\xff\xfe\0\x03x" * (2_000_000 // part))
+    yield "filling", lambda: _before(b"\xff" * (15_000_000 // part))
     yield "exif", lambda: _before(exif * 250)
     yield "profile", lambda: _before(profile * 250)
     yield "tables", lambda: _before(b"\xff\xdb\0\x43\0" + bytes([1] * 64)) * 3
@@ -68,4 +68,4 @@ def bombs(side: int) -> Iterator[tuple[str, Callable[[], bytes]]]:
         "xmp",
         lambda: _before((app + b"http://ns.adobe.com/xap/1.0/\0").ljust(0x10001, b"<") * 200),
     )
-    yield "trailing", lambda: picture(PLAIN)[1] + bytes(20_000_000)
+    yield "trailing", lambda: picture(PLAIN)[1] + bytes(20_000_000 // part)

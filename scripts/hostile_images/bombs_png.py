@@ -33,8 +33,8 @@ def png(
     return start + chunk(b"IDAT", deflated(length)) + after + chunk(b"IEND")
 
 
-def bombs(side: int) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    """Names and makers."""
+def bombs(side: int, part: int) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """Names and makers; of what is repeated, one in ``part`` is there."""
     yield "rgb", lambda: png(side, side)
     yield "rgba", lambda: png(side, side, RGBA)
     yield "rgb-deep", lambda: png(side, side, RGB, 16)
@@ -48,17 +48,20 @@ def bombs(side: int) -> Iterator[tuple[str, Callable[[], bytes]]]:
     yield "wide", lambda: png(side * side, 1)
     yield "tall", lambda: png(1, side * side // 2)
     yield "tall-rgba", lambda: png(2, side * side // 4, RGBA)
-    yield "text", lambda: png(9, 9, before=chunk(b"zTXt", b"a\0\0" + deflated(1 << 30)))
-    yield "texts", lambda: png(9, 9, before=chunk(b"tEXt", b"a\0b") * 300_000)
-    yield "texts-after", lambda: png(9, 9, after=chunk(b"tEXt", b"a\0b") * 300_000)
+    yield "text", lambda: png(9, 9, before=chunk(b"zTXt", b"a\0\0" + deflated((1 << 30) // part)))
+    yield "texts", lambda: png(9, 9, before=chunk(b"tEXt", b"a\0b") * (300_000 // part))
+    yield "texts-after", lambda: png(9, 9, after=chunk(b"tEXt", b"a\0b") * (300_000 // part))
     yield "many-texts", lambda: png(9, 9, before=_texts(99))
-    yield "profile", lambda: png(9, 9, before=chunk(b"iCCP", b"a\0\0" + deflated(1 << 30)))
-    yield "chunks", lambda: png(9, 9, before=chunk(b"abCd") * 800_000)
-    yield "chunks-after", lambda: png(9, 9, after=chunk(b"abCd") * 800_000)
-    yield "empty-data", lambda: png(9, 9, before=chunk(b"IDAT") * 800_000)
+    yield (
+        "profile",
+        lambda: png(9, 9, before=chunk(b"iCCP", b"a\0\0" + deflated((1 << 30) // part))),
+    )
+    yield "chunks", lambda: png(9, 9, before=chunk(b"abCd") * (800_000 // part))
+    yield "chunks-after", lambda: png(9, 9, after=chunk(b"abCd") * (800_000 // part))
+    yield "empty-data", lambda: png(9, 9, before=chunk(b"IDAT") * (800_000 // part))
     yield "exif", lambda: png(9, 9, before=chunk(b"eXIf", _many_tags()))
-    yield "surplus", lambda: png(9, 9).replace(deflated(252), deflated(1 << 31))
-    yield "frames", lambda: _animated(5000)
+    yield "surplus", lambda: png(9, 9).replace(deflated(252), deflated((1 << 31) // part))
+    yield "frames", lambda: _animated(5000 // part)
 
 
 def _texts(count: int) -> bytes:

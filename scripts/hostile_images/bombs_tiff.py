@@ -65,15 +65,15 @@ def _pages(count: int, loop: bool = False) -> bytes:
     return struct.pack("<2sHI", b"II", 42, start) + bytes(82) + pages
 
 
-def bombs(side: int) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    """Names and makers."""
+def bombs(side: int, part: int) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """Names and makers; of what is repeated, one in ``part`` is there."""
     whole = side * side
     deep, floats, alpha = (258, SHORT, 1, 16), (258, SHORT, 1, 32), (277, SHORT, 1, 4)
     yield "zeros", lambda: _tiff(side, side, deflated(whole))
     yield "deep", lambda: _tiff(side, side, deflated(2 * whole), deep)
     yield "floats", lambda: _tiff(side, side, deflated(4 * whole), floats, (339, SHORT, 1, 3))
     yield "integers", lambda: _tiff(side, side, deflated(4 * whole), floats, (339, SHORT, 1, 2))
-    yield "surplus", lambda: _tiff(99, 99, deflated(1 << 31))
+    yield "surplus", lambda: _tiff(99, 99, deflated((1 << 31) // part))
     yield (
         "rgba",
         lambda: _tiff(
@@ -81,16 +81,14 @@ def bombs(side: int) -> Iterator[tuple[str, Callable[[], bytes]]]:
         ),
     )
     yield "tile", lambda: _tiles(side, side, side // 16 * 16)
-    yield "tile-huge", lambda: _tiles(1, 1, 32_768)
-    yield "tile-larger", lambda: _tiles(1, 1, 46_000)
-    yield "strips", lambda: _many_strips(2_000_000)
-    yield "pages", lambda: _pages(100_000)
+    yield "tile-huge", lambda: _tiles(1, 1, 32_768 // part)
+    yield "tile-larger", lambda: _tiles(1, 1, 46_000 // part // 16 * 16)
+    yield "strips", lambda: _many_strips(2_000_000 // part)
+    yield "pages", lambda: _pages(100_000 // part)
     yield "circle", lambda: _pages(3, loop=True)
     yield "count", lambda: _tiff(9, 9, bytes(81), (270, 2, 2**32 - 1, 8), compression=NONE)
-    yield "counts", lambda: _tiff(
-        9, 9, bytes(20_000_000), *((n, 5, 2_400_000, 8) for n in range(30_000, 30_900)),
-        compression=NONE,
-    )  # fmt: skip
+    counts = [(number, 5, 2_400_000, 8) for number in range(30_000, 30_000 + 900 // part)]
+    yield "counts", lambda: _tiff(9, 9, bytes(20_000_000), *counts, compression=NONE)
     yield "samples", lambda: _tiff(99, 99, bytes(9801), (277, SHORT, 1, 65_535), compression=NONE)
     yield "rows", lambda: _tiff(9, 9, deflated(81), (278, LONG, 1, 2**32 - 1))
     yield "lengths", lambda: _tiff(9, 9, deflated(81), (279, LONG, 1, 2**32 - 1))

@@ -1,6 +1,6 @@
 """Decode hostile files one after the other as indexing does, and tell what each cost.
 
-Runs as a process of its own (``python measure.py SEED FILES SIDE FIRST LAST SECONDS``), so that a
+Runs as a process of its own (``python measure.py SEED FILES SIDE FIRST LAST``), so that a
 decoder that crashes takes nothing else with it. Prints a line of JSON for each file.
 """
 
@@ -45,6 +45,17 @@ def peak_mib(ended_before: int) -> float:
     return max([*peaks, ended if ended > ended_before else 0]) / 1024
 
 
+def processor_s() -> float:
+    """Seconds of processor time, of this process, its workers, and those that ended."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    total = time.process_time() + ended.ru_utime + ended.ru_stime
+    for process in family()[1:]:
+        with contextlib.suppress(OSError):
+            fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+            total += sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+    return total
+
+
 def main() -> None:
     """Measure files FIRST to LAST."""
     seed, files, side, first, last = map(int, sys.argv[1:6])
@@ -53,7 +64,7 @@ def main() -> None:
         data = file.make()
         reset_peaks()
         ended = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-        started = time.monotonic()
+        started, used = time.monotonic(), processor_s()
         try:
             decoded = decode(data, transform=TRANSFORM, with_thumbnail=True)
             whole = decoded.square is not None and decoded.square.size == (336, 336)
@@ -65,7 +76,8 @@ def main() -> None:
             "name": file.name,
             "bytes": len(data),
             "reason": reason,
-            "seconds": time.monotonic() - started,
+            "seconds": processor_s() - used,
+            "clock": time.monotonic() - started,
             "mib": peak_mib(ended),
         }
         print(json.dumps(told), flush=True)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from embeddings import images
 from embeddings.errors import ImageError
 from embeddings.images import ImageTransform, OpenedImage, open_image, to_rgb
 
@@ -172,3 +173,38 @@ def _is_read(attempt: Callable[[], OpenedImage]) -> bool:
 def test_a_strip_is_refused_before_it_takes_gigabytes(size: tuple[int, int]) -> None:
     with pytest.raises(ImageError, match="too thin a strip"):
         ImageTransform((336, 336))(Image.new("L", size))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "L", "P", "1", "CMYK", "I;16", "I", "F"])
+def test_a_large_picture_is_shrunk_in_strips_to_what_it_is(
+    mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noise = Image.effect_noise((403, 301), 90)
+    if mode in ("I;16", "I", "F"):
+        image = Image.fromarray(np.asarray(noise, dtype=np.int32) * 257).convert(mode)
+    else:
+        image = noise.convert("RGB").convert(mode)
+    if mode in ("RGBA", "LA"):
+        image.putalpha(noise.rotate(180))
+    data = encoded(image, "TIFF" if mode in ("CMYK", "F", "I") else "PNG")
+    whole = to_rgb(image)
+    monkeypatch.setattr(images, "LARGE", 100_000)
+    monkeypatch.setattr(images, "STRIP", 5_000)
+    shrunk = open_image(data, at_least=50)
+    assert (shrunk.width, shrunk.height, shrunk.image.size) == (403, 301, (135, 101))
+    assert np.array_equal(np.asarray(shrunk.image), np.asarray(whole.reduce(3)))
+    same = open_image(data, at_least=100)  # a side of 301 is less than twice of twice that
+    assert np.array_equal(np.asarray(same.image), np.asarray(whole))
+
+
+def test_numbers_without_an_end_are_grey_all_the_same() -> None:
+    values = np.array([[np.inf, -np.inf, np.nan, 0.0]], dtype=np.float32).repeat(4, axis=0)
+    grey = np.asarray(open_image(encoded(Image.fromarray(values), "TIFF")).image)[0, :, 0]
+    assert grey.tolist() == [255, 0, 128, 128]
+
+
+def test_a_picture_within_a_heif_is_not_taken_for_it() -> None:
+    inner = Image.new("RGB", (640, 480), "red")
+    images.prepare_pillow()
+    data = encoded(inner, "HEIF", thumbnails=[128])
+    assert open_image(data, at_least=32).image.size == (640, 480)
