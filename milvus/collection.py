@@ -225,15 +225,16 @@ class MilvusCollection:
 
         ``effort`` is another ``nprobe`` or ``ef`` than the collection's, to measure it.
         """
+        expression = only.expression()
         answers = self._loaded_call(
             lambda client: client.search(
                 self.name,
                 data=[np.ascontiguousarray(embedding, dtype=np.float32)],
                 anns_field=EMBEDDING,
                 limit=top_k,
-                filter=only.expression(),
+                filter=expression,
                 output_fields=[*self._whole_row, *([EMBEDDING] if with_embeddings else [])],
-                search_params=self._searching(top_k, effort),
+                search_params=self._searching(top_k, effort, bool(expression)),
                 timeout=self._timeout,
             )
         )
@@ -429,9 +430,14 @@ class MilvusCollection:
     def _holds(tuned: Tuned, index: AnyIndex) -> bool:
         return tuned.index_type == index.index_type and tuned.params == index.build()
 
-    def _searching(self, top_k: int, effort: int | None) -> dict[str, Any]:
-        index = self._index if effort is None else self._index.with_effort(effort)
-        return {"metric_type": METRIC_TYPE, "params": index.search(top_k)}
+    def _searching(self, top_k: int, effort: int | None, is_filtered: bool) -> dict[str, Any]:
+        if effort is not None:
+            params = self._index.with_effort(effort).search(top_k)
+        elif is_filtered:
+            params = self._index.filtered_search(top_k)
+        else:
+            params = self._index.search(top_k)
+        return {"metric_type": METRIC_TYPE, "params": params}
 
     def _set_properties(self, properties: dict[str, str]) -> None:
         self._call(

@@ -190,17 +190,16 @@ def _search(store: MilvusCollection, asked: Asked, recall: float) -> None:
         knob = f"{index.knob} {one.effort}" if one.effort else "no choice"
         print(f"  {knob:<12} recall {one.recall:.4f}   p50 {one.p50_ms:.1f}   p95 {one.p95_ms:.1f}")
     chosen = cheapest(measured, recall) or measured[-1]
-    effort = chosen.effort
 
-    def ask(only: ImageFilter) -> Callable[[Embedding], set[int]]:
+    def ask(only: ImageFilter, effort: int | None) -> Callable[[Embedding], set[int]]:
         return lambda query: {m.row.m_id for m in store.search(query, TOP_K, only, effort=effort)}
 
-    for name, only, exact in (
-        ("everything", EVERYTHING, asked.exact),
-        ("a category", FILTER, asked.exact_filtered),
+    for name, only, effort, exact in (
+        ("everything", EVERYTHING, chosen.effort, asked.exact),
+        ("a category", FILTER, None, asked.exact_filtered),
     ):
         for clients in (1, CLIENTS):
-            _tell(f"{name}, {clients} at once", ask(only), asked.queries, exact, clients)
+            _tell(f"{name}, {clients} at once", ask(only, effort), asked.queries, exact, clients)
 
 
 def _tell(

@@ -7,6 +7,7 @@ from clustered import clustered, exact_ids, fill, recall
 from milvus.collection import MilvusCollection
 from milvus.connection import Connection
 from milvus.entities import ModelRecord
+from milvus.filters import ImageFilter
 from milvus.index_params import INDEX_TYPES, IvfFlat, choose_index
 from milvus.index_state import Tuned
 
@@ -72,6 +73,23 @@ def test_what_was_tuned_is_searched_with_by_everybody(connection: Connection) ->
         40,
         Tuned("IVF_FLAT", {"nlist": 40}, 0, 0, 0, ""),
     )
+
+
+def test_a_filter_is_searched_in_all_cells(connection: Connection) -> None:
+    store = MilvusCollection(connection)
+    store.prepare(RECORD)
+    vectors = clustered(4000, DIM)
+    fill(store, vectors)
+    store.rebuild_index(IvfFlat(nlist=80))
+    store.set_tuned(Tuned("IVF_FLAT", {"nlist": 80}, 1, 0.5, 4000, ""))
+    passing = np.array([n for n in range(4000) if str(n).startswith("1")])
+    queries = clustered(40, DIM, seed=9)
+    only, found = ImageFilter(path_prefix="/l/1"), 0
+    for query, best in zip(queries, exact_ids(queries, vectors[passing]), strict=True):
+        matches = store.search(query, len(best), only)
+        found += len({match.row.m_id for match in matches} & set(passing[list(best)].tolist()))
+    assert found / (16 * len(queries)) >= 0.99
+    assert recall(store, queries, exact_ids(queries, vectors)) < 0.9  # without one, as tuned
 
 
 def test_the_default_index_of_lite_finds_what_exact_search_finds(tmp_path: object) -> None:
