@@ -107,12 +107,14 @@ def killed_servers() -> Iterator[Callable[..., tuple["subprocess.Popen[str]", st
                 return process, line.split()[2]
         raise AssertionError("the server did not start")
 
-    yield start
-    for process in processes:
-        process.kill()
-        process.wait(30)
-        assert process.stderr is not None
-        process.stderr.close()
+    try:
+        yield start
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait(30)
+            assert process.stderr is not None
+            process.stderr.close()
 
 
 @pytest.fixture
