@@ -1,8 +1,11 @@
 """The pictures behind URLs, fetched once and kept: thumbnails and originals are made of them."""
 
+import contextlib
 import os
 import shutil
 import tempfile
+import threading
+import time
 from hashlib import blake2b
 from pathlib import Path
 
@@ -22,6 +25,9 @@ SUFFIXES = {
     "image/heif": ".heif",
 }
 
+# Nobody is fetching any more what was begun so long before a download's time was over.
+ABANDONED_S = 60
+
 
 class Downloads:
     """A folder with a folder for each URL, named by its hash, that holds one file."""
@@ -29,6 +35,8 @@ class Downloads:
     def __init__(self, folder: Path, limits: Limits) -> None:
         self._folder = folder
         self._limits = limits
+        self._lock = threading.Lock()
+        self._cleared = False
 
     def place(self, url: str) -> Path:
         """The folder that holds a URL's picture, or will."""
@@ -55,6 +63,7 @@ class Downloads:
     def _fetch(self, url: str) -> Path:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
+            self._clear()
             descriptor, name = tempfile.mkstemp(dir=self._folder, suffix=".part")
             partial = Path(name)
             try:
@@ -68,3 +77,15 @@ class Downloads:
         except OSError as error:
             reason = error.strerror or error
             raise IndexingError(f"cannot keep downloads in {self._folder}: {reason}") from error
+
+    def _clear(self) -> None:
+        """Once: delete what programs that were killed had begun to fetch."""
+        with self._lock:
+            cleared, self._cleared = self._cleared, True
+        if cleared:
+            return
+        before = time.time() - ABANDONED_S - self._limits.seconds
+        for partial in self._folder.glob("*.part"):
+            with contextlib.suppress(FileNotFoundError):
+                if partial.stat().st_mtime < before:
+                    partial.unlink()

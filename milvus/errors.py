@@ -115,7 +115,7 @@ _MISSING = ("collection not found", "can't find collection", "not exist", "colle
 _WITHOUT_INDEX = ("index not found", "no vector index", "not loaded", "index doesn't exist")
 # What the engine says of a local file's parts that are garbled inside.
 _DAMAGED = ("parquet", "byte_array", "deserialize", "thrift", "snappy", "corrupt", "dictionary")
-_UNWRITABLE = ("read-only", "permission denied", "no space left", "disk quota")
+_UNWRITABLE = ("read-only", "permission denied", "no space left", "disk quota", "file too large")
 
 
 def translate(error: BaseException, address: str) -> StoreError:

@@ -44,3 +44,13 @@ install_project() {
         printf '%s' "$wanted" >"$stamp"
     fi
 }
+
+# install_milvus_server: a real Milvus server. Its package is imported as `milvus`, like a folder
+# here: hence an environment of its own.
+install_milvus_server() {
+    if [ -x .venv-milvus/bin/milvus-server ] || [ "$(uname -s)" != Linux ]; then return; fi
+    say "installing a Milvus server"
+    make_environment .venv-milvus
+    .venv-milvus/bin/python -m pip install --quiet --disable-pip-version-check milvus==2.3.5 ||
+        say "there is none for this machine; its tests will be marked as not run"
+}

@@ -4,6 +4,7 @@ The quick tests and ``scripts/torture_kills.py`` share this. The pipeline is the
 store, with an encoder that needs no torch, so that a kill meets it at work and not while it loads.
 """
 
+import os
 import shutil
 import subprocess
 import sys
@@ -34,7 +35,7 @@ TOLERANCE = 1e-6
 FROM_NOTHING_EVERY = 5
 
 INDEX = """
-import sys
+import os, sys
 from pathlib import Path
 sys.path[:0] = [sys.argv[1], sys.argv[1] + "/tests"]
 from embeddings.leftovers import Leftovers
@@ -44,8 +45,10 @@ from indexer.pipeline import PipelineOptions, index_library
 from indexer.scan import Folder
 from indexer.snapshot import Snapshots
 from indexer.thumbnailing import Thumbnailing
+from milvus import lite_files
 from milvus.collection import MilvusCollection
 from milvus.connection import Connection
+lite_files.ROOM_BYTES = int(os.environ.get("TEST_ROOM_BYTES", lite_files.ROOM_BYTES))
 root, data, uri, name = Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4], sys.argv[5]
 print("ready", flush=True)
 connection = Connection(uri, timeout=60)
@@ -86,12 +89,12 @@ class Scene:
     rng: np.random.Generator
     collection: str = "images"
 
-    def draw(self, count: int = PICTURES) -> None:
-        """Make the library."""
-        for number in range(count):
+    def draw(self, count: int = PICTURES, first: int = 0) -> None:
+        """Make the library, or more of it."""
+        for number in range(first, first + count):
             self._paint(self.root / f"c{number % 7}" / f"{number}.png")
 
-    def start(self) -> "subprocess.Popen[str]":
+    def start(self, **environment: str) -> "subprocess.Popen[str]":
         """An indexer that has said that it begins."""
         log = (self.data.parent / "stderr").open("w")
         process = subprocess.Popen(
@@ -100,6 +103,7 @@ class Scene:
             stderr=log,
             text=True,
             cwd=ROOT,
+            env={**os.environ, **environment},
         )
         log.close()
         assert process.stdout is not None

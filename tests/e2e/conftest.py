@@ -69,13 +69,15 @@ def servers() -> Iterator[Callable[..., str]]:
                 return ready[1]
         raise AssertionError(f"the server did not start: {printed}")
 
-    yield start
-    for process in processes:
-        process.terminate()
-    for process in processes:
-        process.wait(30)
-        assert process.stderr is not None
-        process.stderr.close()
+    try:
+        yield start
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.wait(30)
+            assert process.stderr is not None
+            process.stderr.close()
 
 
 @pytest.fixture

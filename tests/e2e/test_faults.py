@@ -1,0 +1,227 @@
+"""A page killed while a visitor indexes, a data folder that may not be written, and photos that
+nothing ever changes."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from conftest import servers
+from small_disk import CAN_MOUNT, SmallDisk
+from support import BIN, run
+
+GIVE_UP_S = 240
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait for it."""
+    deadline = time.monotonic() + GIVE_UP_S
+    while not holds():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.05)
+
+
+def below(pid: int) -> set[int]:
+    """The processes that a process started, and theirs."""
+    found: set[int] = set()
+    with contextlib.suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in map(int, (task / "children").read_text().split()):
+                found |= {child} | below(child)
+    return found
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def report_of(*command: object, data: Path) -> dict[str, Any]:
+    ran = run("index-folder", *command, "--model", "sample", "--json", data=data)
+    assert ran.code == 0, ran.err
+    report: dict[str, Any] = json.loads(ran.out)
+    return report
+
+
+def test_a_page_killed_while_a_visitor_indexes(library: Path, data: Path) -> None:
+    given = ("--allow-indexing", str(library))
+    with killed_servers() as start, httpx.Client(timeout=GIVE_UP_S) as visitor:
+        process, address = start(data, *given)
+        begun = visitor.post(f"{address}/api/index", json={"folder": str(library)})
+        assert begun.status_code == 202, begun.text
+        state: dict[str, Any] = {}
+
+        def is_at_work() -> bool:
+            state.update(visitor.get(f"{address}/api/index").json())
+            assert state["state"] == "running", state
+            # Others search meanwhile; as long as nothing is indexed they are told so.
+            status = visitor.get(f"{address}/api/search", params={"q": "lemon"}).status_code
+            assert status in (200, 503)
+            return bool(state["done"] >= 10)
+
+        until(is_at_work)
+        children = below(process.pid)
+        assert children
+        process.kill()
+        process.wait(30)
+    until(lambda: not any(is_alive(child) for child in children))
+    report = report_of(library, data=data)
+    assert report["added"] + report["unchanged"] == 300
+    stats = json.loads(run("image-search", "stats", "--json", data=data).out)
+    assert stats["images"] == 300
+    doctor = run("image-search", "doctor", data=data)
+    assert "PROBLEM" not in doctor.out, doctor.out
+    assert "all there" in doctor.out
+
+
+@contextlib.contextmanager
+def killed_servers() -> Iterator[Callable[..., tuple["subprocess.Popen[str]", str]]]:
+    """Servers with their process; all are killed at the end."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def start(data: Path, *options: str) -> tuple["subprocess.Popen[str]", str]:
+        process = subprocess.Popen(
+            [BIN / "image-search", "serve", "--port", "0", *options],
+            stderr=subprocess.PIPE,
+            text=True,
+            env={
+                **os.environ,
+                "IMAGE_SEARCH_DATA_DIR": str(data),
+                "IMAGE_SEARCH_MODEL__NAME": "sample",
+            },
+        )
+        processes.append(process)
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "serving on" in line:
+                return process, line.split()[2]
+        raise AssertionError("the server did not start")
+
+    try:
+        yield start
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait(30)
+            assert process.stderr is not None
+            process.stderr.close()
+
+
+@pytest.fixture
+def some(library: Path, tmp_path: Path) -> Path:
+    """A few pictures of the library."""
+    folder = tmp_path / "some"
+    for category in ("lemon", "apple"):
+        (folder / category).mkdir(parents=True)
+        for path in sorted((library / category).iterdir())[:5]:
+            shutil.copy2(path, folder / category)
+    return folder
+
+
+@pytest.fixture
+def locked(tmp_path: Path) -> Iterator[Callable[[bool], None]]:
+    """Makes ``tmp_path/disk`` a place that may only be read, for root too; or not."""
+    folder = tmp_path / "disk"
+    if CAN_MOUNT:
+        disk = SmallDisk(folder, 96)
+        yield disk.only_read
+        disk.only_read(False)
+        disk.unmount()
+        return
+    assert os.geteuid() != 0, "root without the right to mount can write everywhere"
+
+    def only_read(yes: bool) -> None:
+        for path in (folder, *folder.rglob("*")):
+            path.chmod(path.stat().st_mode & ~0o222 if yes else path.stat().st_mode | 0o200)
+
+    folder.mkdir()
+    yield only_read
+    only_read(False)
+
+
+def test_a_data_folder_that_may_only_be_read(
+    some: Path, tmp_path: Path, locked: Callable[[bool], None]
+) -> None:
+    data = tmp_path / "disk" / "data"
+    assert report_of(some, data=data)["added"] == 10
+    labels = tmp_path / "labels"
+    labels.write_text("lemon\napple\n")
+    locked(True)
+    for command in (
+        ("index-folder", some, "--model", "sample"),
+        ("image-search", "search", "lemon"),
+        ("image-search", "label", "--labels", labels, "--write"),
+        ("image-search", "drop", "--yes"),
+        ("image-search", "stats"),
+    ):
+        ran = run(*command, data=data)
+        assert ran.code == 1, (command, ran)
+        assert str(data) in ran.line
+        assert any(why in ran.line.lower() for why in ("read-only", "permission denied")), ran.line
+    doctor = run("image-search", "doctor", data=data)
+    assert doctor.code == 1
+    assert "PROBLEM store: cannot be used" in doctor.out
+    locked(False)
+    assert report_of(some, data=data)["unchanged"] == 10
+
+
+def state_of(folder: Path) -> dict[str, tuple[bytes, int, int, int]]:
+    """Everything about a folder's files that a program could change; when they were read, not."""
+    found = {}
+    for path in (folder, *sorted(folder.rglob("*"))):
+        about = path.lstat()
+        content = path.read_bytes() if path.is_file() else b""
+        found[str(path)] = (content, about.st_mtime_ns, about.st_mode, about.st_ino)
+    return found
+
+
+def test_nothing_ever_changes_the_photos(some: Path, data: Path, tmp_path: Path) -> None:
+    (some / "lemon" / "broken.jpg").write_bytes(b"\xff\xd8 no picture")
+    next(iter((some / "apple").iterdir())).chmod(0o444)
+    labels = tmp_path / "labels"
+    labels.write_text("lemon\napple\n")
+    before = state_of(some)
+    assert report_of(some, data=data)["added"] == 10
+    shutil.rmtree(data / "thumbnails")  # so that the page makes them
+    with servers() as start, httpx.Client(timeout=GIVE_UP_S) as visitor:
+        address = start(data)
+        hits = visitor.get(f"{address}/api/search", params={"q": "lemon"}).json()["hits"]
+        assert len(hits) == 10
+        for hit in hits:
+            assert visitor.get(address + hit["thumbnail_url"]).status_code == 200
+            assert visitor.get(address + hit["image_url"]).content == Path(hit["path"]).read_bytes()
+    for command in (
+        ("image-search", "label", "--labels", labels, "--write"),
+        ("image-search", "search", "--like", hits[0]["path"]),
+        ("image-search", "doctor"),
+    ):
+        assert run(*command, data=data).code == 0, command
+    watch_for_a_moment(some, data)
+    assert run("image-search", "drop", "--yes", data=data).code == 0
+    assert state_of(some) == before
+
+
+def watch_for_a_moment(folder: Path, data: Path) -> None:
+    process = subprocess.Popen(
+        [BIN / "index-folder", folder, "--model", "sample", "--watch"],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "IMAGE_SEARCH_DATA_DIR": str(data)},
+        # One that was started in the background ignores Ctrl+C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    with process:
+        assert process.stderr is not None
+        assert any("watching for changes" in line for line in process.stderr)
+        process.send_signal(signal.SIGINT)
+        process.stderr.read()
