@@ -200,3 +200,17 @@ def _flat(tree: dict[str, object], prefix: str = "") -> dict[str, object]:
         else:
             flat[prefix + key] = value
     return flat
+
+
+def test_a_file_that_is_nested_without_end_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text("a = " + "[" * 5000)
+    with pytest.raises(SettingsError, match="is nested too deep"):
+        load_settings(config=file)
+
+
+def test_a_long_value_does_not_flood_the_terminal() -> None:
+    for key in ("server.trusted_proxies", "server.port", "milvus.collection"):
+        with pytest.raises(SettingsError) as error:
+            load_settings({key: "9" * 5000})
+        assert len(str(error.value)) < 600
