@@ -12,6 +12,8 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 from configs.settings import ENV_PREFIX, Settings, fields, variable
 
 CONFIG_VARIABLE = f"{ENV_PREFIX}CONFIG"
+# Characters of a value in an error's line.
+MOST_SHOWN = 200
 
 
 class SettingsError(Exception):
@@ -60,8 +62,8 @@ def load_settings(
         message = first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":
             raise SettingsError(f"{source}: there is no such setting") from None
-        shown = "" if _is_secret(key) else f" (got {first['input']!r})"
-        raise SettingsError(f"{source}: {message[0].lower()}{message[1:]}{shown}") from None
+        shown = "" if _is_secret(key) else f" (got {_short(repr(first['input']))})"
+        raise SettingsError(f"{source}: {message[0].lower()}{_short(message[1:])}{shown}") from None
     except Exception as error:  # pydantic-settings wraps a bad JSON value in its own error
         raise SettingsError(f"the environment ({ENV_PREFIX}…): {error}") from error
 
@@ -73,6 +75,12 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise SettingsError(f"settings file {path}: {error.strerror or error}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"settings file {path} is not valid TOML: {error}") from error
+    except RecursionError as error:
+        raise SettingsError(f"settings file {path} is nested too deep") from error
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MOST_SHOWN else text[:MOST_SHOWN] + "…"
 
 
 def _refuse_unknown_variables() -> None:

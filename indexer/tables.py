@@ -129,7 +129,7 @@ def _read_parquet(path: Path) -> Table:
             table = parquet.read_table(file)
         columns = tuple(_name(name) for name in table.column_names)
         rows = table.rename_columns(list(map(str, range(len(columns))))).to_pylist()
-    except (pyarrow.ArrowException, ValueError) as error:
+    except (pyarrow.ArrowException, ValueError, OverflowError) as error:  # a date of no calendar
         raise BadManifest(f"{path} is no Parquet file that can be read: {error}") from error
     return Table(
         columns,

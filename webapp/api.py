@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect
 
 from webapp import query
 from webapp.answers import ANSWERS, error_json, status_of
+from webapp.description import describe
 from webapp.documentation import add_documentation
 from webapp.errors import BadQuery
 from webapp.indexing import Indexing
@@ -39,6 +40,20 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     413: {"description": "the request is too large"},
     503: {"description": "the store or the model is away"},
 }
+AWAY: dict[int | str, dict[str, Any]] = {
+    503: {"description": "nothing is indexed, or the store is away"}
+}
+
+
+def media(kind: str) -> dict[int | str, dict[str, Any]]:
+    """What is answered where a picture is asked for."""
+    return {
+        200: {"description": "the picture", "content": {kind: {}}},
+        404: {"description": "there is no such picture, or it changed since it was indexed"},
+        **AWAY,
+    }
+
+
 POSTED = {
     "requestBody": {
         "required": True,
@@ -82,6 +97,7 @@ def build_api(
         swagger_ui_oauth2_redirect_url=None,
     )
     add_documentation(app)
+    describe(app)
     _answer_errors_as_json(app)
     limits = PageLimits(default_top_k, max_query_chars, max_upload_bytes)
     app.include_router(page_routes(service, limits))
@@ -107,7 +123,7 @@ def build_api(
         asked = upload.body.query(default_top_k, max_query_chars, upload.images)
         return await run_in_threadpool(answer, request, asked)
 
-    @app.get("/api/stats")
+    @app.get("/api/stats", responses=AWAY)
     def stats() -> dict[str, Any]:
         """What is indexed."""
         return stats_json(service.stats(), index_type(), metric_type)
@@ -121,7 +137,11 @@ def build_api(
         base = request.scope.get("root_path", "") + "/"
         return picture_json(hit_of(service.image(image_id)), base)
 
-    @app.get("/media/{image_id}/thumbnail")
+    @app.get(
+        "/media/{image_id}/thumbnail",
+        response_class=Response,
+        responses={**media("image/webp"), 304: {"description": "it is as it was"}},
+    )
     async def thumbnail(image_id: int, request: Request, v: str = "") -> Response:
         """A small WebP of an indexed picture; ``v`` is its version, as ``thumbnail_url`` has it."""
         row = await run_in_threadpool(service.image, image_id)
@@ -136,7 +156,7 @@ def build_api(
             return Response(status_code=304, headers=headers)
         return Response(content, media_type="image/webp", headers=headers)
 
-    @app.get("/media/{image_id}/image")
+    @app.get("/media/{image_id}/image", response_class=Response, responses=media("image/*"))
     def image(image_id: int) -> OpenedFile:
         """The original file of an indexed picture."""
         row = service.image(image_id)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 MOST_BYTES = 64_000_000
 # Pixels that are decoded into four bytes each, and converted in as many more.
 MOST_PIXELS = 32_000_000
-# A JPEG with one scan is decoded at a fraction of its size, row by row.
+# A JPEG with all its colours in one scan is decoded at a fraction of its size, row by row.
 MOST_IN_ONE_SCAN = 64_000_000
 # A progressive JPEG's coefficients are all kept, and looked through for each scan. Photos have
 # about ten.
@@ -44,25 +44,27 @@ def is_ordinary(data: bytes) -> bool:
 
 
 def _jpeg(data: bytes) -> bool:
-    width = height = 0
-    progressive, exifs = False, 0
+    frames: list[tuple[int, int, int]] = []  # height, width, components
+    progressive, exifs, scanned = False, 0, 0
     for marker, at in _segments(data):
         # Pillow joins them, and reads more of them than is good.
         exifs += data.startswith(b"Exif", at + 3)
         if marker in RARE or exifs > 1:
             return False
         if marker in SOF:
-            high, wide = struct.unpack_from(">HH", data, at + 4)
-            width, height = max(width, wide), max(height, high)
-            progressive = progressive or marker == SOF[-1]
+            frames.append(struct.unpack_from(">HHB", data, at + 4))
+            progressive = marker == SOF[-1]
         if marker == SOS:
+            scanned = data[at + 3]
             break
-    pixels = width * height
+    if len(frames) != 1:
+        return False
+    height, width, components = frames[0]
+    if scanned == components and not progressive:
+        return height * width <= MOST_IN_ONE_SCAN
     # What else may look so in the data of a scan is written in another way.
     scans = data.count(b"\xff\xda")
-    if scans == 1 and not progressive:
-        return pixels <= MOST_IN_ONE_SCAN
-    return pixels <= MOST_PIXELS and pixels * scans <= MOST_SCANNED
+    return height * width <= MOST_PIXELS and height * width * scans <= MOST_SCANNED
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, int]]:

@@ -15,10 +15,10 @@ from hostile_images.corpus import LARGEST, corpus
 
 ROOT = Path(__file__).parent.parent.parent
 MEASURE = Path(__file__).with_name("measure.py")
-BATCH = 250
+BATCH = 700
 SECONDS, MIB = 5.0, 1024.0
 # After so long without a word the process is ended. On a busy machine all takes longer.
-SILENCE_S = 90.0
+SILENCE_S = 700.0
 
 
 @dataclass

@@ -313,3 +313,22 @@ def test_any_date_of_the_calendar_can_be_asked(client: TestClient) -> None:
         answer = client.get("/api/search", params={"q": "red", "after": after})
         assert (answer.status_code, len(answer.json()["hits"])) == (200, count), answer.text
     assert moment_ns("2026-01-31T12:00:00.5+00:00", "after") == 1769860800_500_000_000
+
+
+def test_the_description_has_the_errors_that_are_answered(client: TestClient) -> None:
+    described = client.get("/api/openapi.json").json()
+    assert set(described["components"]["schemas"]) == {"Error"}
+    error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    for path, operations in described["paths"].items():
+        for operation in operations.values():
+            responses = operation["responses"]
+            assert "422" not in responses, path
+            assert all(r["content"] == error for code, r in responses.items() if code >= "400")
+    for path in ("/media/{image_id}/thumbnail", "/media/{image_id}/image"):
+        responses = described["paths"][path]["get"]["responses"]
+        assert {"200", "400", "404", "503"} <= set(responses)
+        (kind,) = responses["200"]["content"]
+        assert kind.startswith("image/")
+    for wrong in ("/api/images/x", "/media/x/image", "/api/search?top_k=x"):
+        answer = client.get(wrong)
+        assert (answer.status_code, set(answer.json())) == (400, {"error", "kind"})

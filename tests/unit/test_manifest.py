@@ -405,3 +405,10 @@ def test_pictures_stay_while_their_server_is_away(library: Library, server: Pict
     assert library.store.count() == 2
     library.index({"url": server.url("gone")}, B)
     assert library.store.count() == 1
+
+
+def test_a_date_that_no_calendar_has_is_told(tmp_path: Path) -> None:
+    days = pa.array([3_000_000], pa.int32()).cast(pa.date32())
+    pq.write_table(pa.table({"path": ["a.png"], "taken": days}), tmp_path / "m.parquet")
+    with pytest.raises(BadManifest, match="date value out of range"):
+        read_table(tmp_path / "m.parquet")

@@ -7,6 +7,8 @@ import pytest
 from PIL import Image
 
 from embeddings.decoding.ordinary import MOST_PARTS, is_ordinary
+from embeddings.errors import ImageError
+from embeddings.images import open_image
 
 
 def file(kind: str, image: Image.Image | None = None, **options: object) -> bytes:
@@ -70,6 +72,14 @@ def test_a_progressive_jpeg_of_many_scans_is_not() -> None:
     jpeg = file("JPEG", photo, progressive=True, quality=20)
     assert is_ordinary(jpeg)
     assert not is_ordinary(jpeg[:-2] + jpeg[jpeg.rindex(b"\xff\xda") :] * 40)
+
+
+def test_scans_after_one_that_has_it_all_are_not_decoded() -> None:
+    jpeg = file("JPEG", Image.effect_noise((900, 700), 90).convert("RGB"))
+    more = jpeg[:-2] + jpeg[jpeg.rindex(b"\xff\xda") : -2] * 50 + jpeg[-2:]
+    assert is_ordinary(more)
+    with pytest.raises(ImageError, match="damaged picture"):
+        open_image(more)
 
 
 def test_damaged_headers_are_not() -> None:

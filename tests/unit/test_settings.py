@@ -219,3 +219,17 @@ def test_an_option_leaves_with_its_value(words: list[str]) -> None:
 def test_other_options_stay() -> None:
     words = ["serve", "--auth-file", "users", "--auth", "a:b", "--port", "1"]
     assert without_options(words, {"--auth"}) == ["serve", "--auth-file", "users", "--port", "1"]
+
+
+def test_a_file_that_is_nested_without_end_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text("a = " + "[" * 5000)
+    with pytest.raises(SettingsError, match="is nested too deep"):
+        load_settings(config=file)
+
+
+def test_a_long_value_does_not_flood_the_terminal() -> None:
+    for key in ("server.trusted_proxies", "server.port", "milvus.collection"):
+        with pytest.raises(SettingsError) as error:
+            load_settings({key: "9" * 5000})
+        assert len(str(error.value)) < 600
