@@ -117,6 +117,8 @@ def _open(path: Path) -> bool:
         path.parent.mkdir(parents=True, exist_ok=True)
         if (path / LOCK).exists():
             with MilvusLite(str(path)):  # opens no collection; holds the lock meanwhile
+                # A killed holder's port may be another program's by now.
+                _endpoint_file(path).unlink(missing_ok=True)
                 check_files(path)
         server, database, port = start_server_in_thread(str(path), "127.0.0.1", 0)
     except DataDirLockedError:

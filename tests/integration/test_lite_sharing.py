@@ -95,6 +95,26 @@ def test_a_file_held_by_a_program_that_does_not_share_is_told(
         holder.communicate(timeout=60)
 
 
+def test_the_port_of_a_holder_that_was_killed_is_not_handed_on(
+    uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with other(uri, 1) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        holder.kill()
+    endpoint = Path(uri + ".endpoint")
+    assert endpoint.exists()
+
+    def cannot(path: Path, address: str) -> None:
+        raise OSError
+
+    monkeypatch.setattr("milvus.lite._publish", cannot)
+    store = MilvusCollection(Connection(uri))
+    assert store.count() == 1
+    assert not endpoint.exists()
+    store.close()
+
+
 def test_other_lines_on_stderr_are_passed_on(capfd: pytest.CaptureFixture[str]) -> None:
     with without_clustering_warnings():
         subprocess.run(["sh", "-c", "echo WARNING clustering 3 >&2; echo other >&2"], check=True)

@@ -108,13 +108,10 @@ def test_patience_ends(server: MilvusProcess) -> None:
     with closing(connection):
         assert not store.exists()
         server.kill()
-        try:
-            began = time.monotonic()
-            with pytest.raises(StoreUnavailable, match="no answer from Milvus"):
-                store.exists()
-            assert time.monotonic() - began < 20
-        finally:
-            server.start()
+        began = time.monotonic()
+        with pytest.raises(StoreUnavailable, match="no answer from Milvus"):
+            store.exists()
+        assert time.monotonic() - began < 20
     assert len(said) == 1
 
 
