@@ -109,7 +109,8 @@ def quiet_libraries() -> None:
     """Keep libraries' own log lines off the terminal: errors reach the user as our one line."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its C library tells of every reconnection
-    for name in ("grpc", "pymilvus", "milvus_lite", "httpx", "httpx2", "huggingface_hub", "PIL"):
+    libraries = "grpc pymilvus milvus_lite httpx httpx2 huggingface_hub PIL python_multipart"
+    for name in libraries.split():
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     # Pillow warns of oddities in files; a file that matters is named in the report.
     warnings.filterwarnings("ignore", module=r"PIL\.")

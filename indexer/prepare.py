@@ -60,7 +60,7 @@ def prepare(
     transform: ImageTransform,
     is_known: Callable[[str], bool],
     max_pixels: int,
-    max_bytes: int,
+    max_bytes: int = 300_000_000,
     thumbnails: Thumbnailer | None = None,
 ) -> Prepared | Unreadable:
     """Read a file once; decode it unless ``is_known`` says that its hash has an embedding."""

@@ -369,3 +369,11 @@ def test_what_others_noted_stays_with_an_embedding(library: Library) -> None:
     assert counts(library.index()) == {"found": 4, "added": 1, "moved": 1, "unchanged": 2}
     labels = {Path(row.path).name: row.extras["label"] for row in library.store.rows()}
     assert labels == {"moved.png": "a", "copy.png": "b", "b.png": "b", "c.png": "c"}
+
+
+def test_a_file_that_is_too_large_is_not_read(library: Library) -> None:
+    report = index_library(
+        Folder(library.root), library.store, lambda: library.encoder, PipelineOptions(max_bytes=20)
+    )
+    assert len(report.skipped) == report.found > 0
+    assert all("(setting max_file_mb)" in skipped.reason for skipped in report.skipped)

@@ -1,9 +1,12 @@
 import argparse
 import os
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+from support import ROOT
 
 from configs.commandline import add_settings, settings_from
 from configs.environment import environment_of
@@ -233,3 +236,15 @@ def test_a_long_value_does_not_flood_the_terminal() -> None:
         with pytest.raises(SettingsError) as error:
             load_settings({key: "9" * 5000})
         assert len(str(error.value)) < 600
+
+
+def test_a_bad_form_writes_nothing_on_the_terminal() -> None:
+    # A library would log each byte that it stumbles over, as a visitor likes.
+    program = (
+        "from configs.commandline import quiet_libraries\n"
+        "import logging, python_multipart.multipart\n"
+        "quiet_libraries()\n"
+        "python_multipart.multipart.logging.getLogger('python_multipart.multipart').warning('x')"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
+    assert (ran.returncode, ran.stderr) == (0, "")
