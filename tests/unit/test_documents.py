@@ -7,9 +7,9 @@ from pathlib import Path
 import settings_table
 
 import indexer.cli
-import webapp.cli
 from configs.commandline import option_name
 from configs.settings import fields
+from webapp.commands.options import parser as parser_of_commands
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text()
@@ -20,14 +20,14 @@ def test_the_table_of_settings_is_current() -> None:
 
 
 def test_every_command_is_in_the_readme() -> None:
-    parser = webapp.cli._parser()
+    parser = parser_of_commands()
     (commands,) = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
     for name in commands.choices:
         assert f"`image-search {name}" in README
 
 
 def test_every_setting_is_an_option_somewhere() -> None:
-    parser = webapp.cli._parser()
+    parser = parser_of_commands()
     (commands,) = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
     text = "".join(p.format_help() for p in [indexer.cli._parser(), *commands.choices.values()])
     assert [key for key in fields() if f"{option_name(key)} " not in text] == []
