@@ -104,10 +104,10 @@ class MilvusCollection:
         if not self.exists():
             self._call(lambda client: self._create(client, model))
             return
-        self.complete()
         recorded = self.model()
         if recorded.model_id != model.model_id or recorded.dim != model.dim:
             raise self.mismatch(recorded, f"{model.model_id} ({model.dim})")
+        self.complete()
         if recorded != model:
             # The same weights under another name or in another place: searching needs the new one.
             self._set_properties(model_properties(model))

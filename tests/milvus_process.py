@@ -19,6 +19,8 @@ from milvus.tls import Tls
 PROGRAM = ROOT / ".venv-milvus" / "bin" / "milvus-server"
 # After a kill the next start waits until the leases of the one before have run out.
 START_S = 300
+# One that has met such a lease may also go on and never answer.
+BEGIN_AGAIN_S = 100
 # The etcd within listens on ports of its own, and takes no word for them but in a file.
 ETCD = """\
 listen-client-urls: http://127.0.0.1:{client}
@@ -58,16 +60,18 @@ class MilvusProcess:
     def start(self) -> None:
         """Start it, and return when it answers."""
         self.begin()
-        deadline = time.monotonic() + START_S
+        began = time.monotonic()
+        deadline = began + START_S
         while not self.answers():
             assert self._process is not None
             assert self._process.poll() is None, self._log.read_text()[-2000:]
             assert time.monotonic() < deadline, "the Milvus server did not start"
             time.sleep(0.5)
-            if self._ended_early():
+            if self._ended_early() or time.monotonic() > began + BEGIN_AGAIN_S:
                 # Some starts meet the lease of a server that was killed; the next one does not.
                 self.kill()
                 self.begin()
+                began = time.monotonic()
 
     def begin(self) -> None:
         """Start it, and return at once."""

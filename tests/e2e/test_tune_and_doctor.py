@@ -123,9 +123,9 @@ def test_stores_that_cannot_be_used(own: Path) -> None:
     assert ran.code == 1
     assert (checks["store"][0]["level"], checks["store"][0]["said"]) == (
         "problem",
-        "cannot be read",
+        "damaged",
     )
-    assert f"move {own / 'milvus.db'} away and index anew" in checks["store"][0]["remedy"]
+    assert "move the store away and index again" in checks["store"][0]["remedy"]
     shutil.rmtree(own / "milvus.db")
     (own / "milvus.db").write_bytes(b"SQLite format 3\0")
     ran, checks = doctor(own)

@@ -8,10 +8,8 @@ import pytest
 from fakes import RECORD
 from killing import Scene, heard, scene
 from picture_server import serving
-from PIL import Image
 from small_disk import CAN_MOUNT, SmallDisk, files_up_to
 
-from embeddings.images import OpenedImage
 from embeddings.leftovers import Leftovers
 from embeddings.thumbnails import ThumbnailFolder
 from indexer.downloads import Downloads
@@ -91,14 +89,14 @@ def test_thumbnails_that_cannot_be_kept_are_told_once_and_leave_nothing(tmp_path
     folder = ThumbnailFolder(tmp_path / "thumbnails")
     thumbnails = Thumbnailing(folder, Leftovers(folder, "store"))
     thumbnails.begin()
-    picture = Image.effect_noise((300, 300), 80).convert("RGB")
     with files_up_to(2000):
-        for name in ("ab12", "cd34"):
-            thumbnails.make(name, b"", OpenedImage(picture, 300, 300))
+        thumbnails.keep("ab12", bytes(5000))
+        assert not thumbnails.is_wanted("cd34")
     assert "thumbnails cannot be kept" in thumbnails.problem
     assert [path for path in folder.folder.rglob("*") if path.suffix in (".part", ".webp")] == []
     thumbnails.begin()
-    thumbnails.make("ab12", b"", OpenedImage(picture, 300, 300))
+    assert thumbnails.is_wanted("ab12")
+    thumbnails.keep("ab12", bytes(5000))
     assert folder.path("ab12").is_file()
 
 
