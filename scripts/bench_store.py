@@ -198,7 +198,7 @@ def _search(store: MilvusCollection, asked: Asked, recall: float) -> None:
         ("everything", EVERYTHING, chosen.effort, asked.exact),
         ("a category", FILTER, None, asked.exact_filtered),
     ):
-        for clients in (1, CLIENTS):
+        for clients in (1, CLIENTS) if any(exact) else ():
             _tell(f"{name}, {clients} at once", ask(only, effort), asked.queries, exact, clients)
 
 
@@ -222,7 +222,7 @@ def _tell(
     hits = sum(len(found & best) for (_, found), best in zip(answers, exact, strict=True))
     p50, p95 = np.percentile([took for took, _ in answers], [50, 95])
     print(
-        f"  {name:<22} recall {hits / max(1, sum(map(len, exact))):.4f}   p50 {p50:6.1f} ms   "
+        f"  {name:<22} recall {hits / sum(map(len, exact)):.4f}   p50 {p50:6.1f} ms   "
         f"p95 {p95:6.1f} ms   {rate:6.1f} a second"
     )
 
