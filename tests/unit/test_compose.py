@@ -98,3 +98,16 @@ def test_milvus_finds_the_others_and_has_their_password() -> None:
 def test_authentication_is_a_variable() -> None:
     value = SERVICES["milvus"]["environment"]["COMMON_SECURITY_AUTHORIZATIONENABLED"]
     assert value == "${MILVUS_AUTHORIZATION:-false}"
+
+
+def test_the_cluster_runs_the_same_milvus_and_holds_ten_million_pictures_twice() -> None:
+    cluster = yaml.safe_load((ROOT / "configs" / "milvus-cluster.yaml").read_text())
+    image = cluster["image"]["all"]
+    assert f"{image['repository']}:{image['tag']}" == SERVICES["milvus"]["image"]
+    own = yaml.safe_load(cluster["extraConfigFiles"]["user.yaml"])
+    assert own["common"]["security"]["authorizationEnabled"] is True
+    replicas = own["queryCoord"]["clusterLevelLoadReplicaNumber"]
+    node = cluster["queryNode"]
+    memory = int(node["resources"]["limits"]["memory"].removesuffix("Gi")) * 2**30
+    # Vectors and rows as docs/scaling.md counts them, on six tenths of the memory.
+    assert 10_000_000 * (4 * 768 + 300) * replicas <= 0.6 * node["replicas"] * memory
