@@ -431,12 +431,10 @@ class MilvusCollection:
         return tuned.index_type == index.index_type and tuned.params == index.build()
 
     def _searching(self, top_k: int, effort: int | None, is_filtered: bool) -> dict[str, Any]:
-        if effort is not None:
-            params = self._index.with_effort(effort).search(top_k)
-        elif is_filtered:
-            params = self._index.filtered_search(top_k)
+        if effort is None:
+            params = self._index.search(top_k, is_filtered=is_filtered)
         else:
-            params = self._index.search(top_k)
+            params = self._index.with_effort(effort).search(top_k)
         return {"metric_type": METRIC_TYPE, "params": params}
 
     def _set_properties(self, properties: dict[str, str]) -> None:

@@ -36,7 +36,7 @@ class Imports:
         Raises ImportFailed where the server takes one not; StoreUnavailable where it cannot be
         told whether it did.
         """
-        name = Aliases(self._connection).collection_of(self._name) or self._name
+        name = self._collection()
         try:
             # A job of its own for each: one job takes one Parquet file.
             return [self._connection.attempt(partial(_start, name, file)) for file in files]
@@ -73,9 +73,11 @@ class Imports:
 
     def unfinished(self) -> list[int]:
         """Jobs into this collection that have not ended."""
-        name = Aliases(self._connection).collection_of(self._name) or self._name
-        found = self._connection.call(partial(_list, name))
+        found = self._connection.call(partial(_list, self._collection()))
         return [state.task_id for state in found if state.state not in ENDED]
+
+    def _collection(self) -> str:
+        return Aliases(self._connection).collection_of(self._name) or self._name
 
 
 def _start(name: str, file: str, client: MilvusClient) -> int:

@@ -34,11 +34,9 @@ class IndexParams(Protocol):
     def build(self) -> dict[str, Any]:
         """Parameters at build time."""
 
-    def search(self, top_k: int) -> dict[str, Any]:
-        """Parameters of a search for so many results."""
-
-    def filtered_search(self, top_k: int) -> dict[str, Any]:
-        """The same where a filter lets only some rows through."""
+    def search(self, top_k: int, *, is_filtered: bool = False) -> dict[str, Any]:
+        """Parameters of a search for so many results, among all rows or those that a filter lets
+        through."""
 
     @property
     def effort(self) -> int:
@@ -57,10 +55,7 @@ class _WithoutKnob:
     def build(self) -> dict[str, Any]:
         return {}
 
-    def search(self, top_k: int) -> dict[str, Any]:
-        return {}
-
-    def filtered_search(self, top_k: int) -> dict[str, Any]:
+    def search(self, top_k: int, *, is_filtered: bool = False) -> dict[str, Any]:
         return {}
 
     @property
@@ -102,14 +97,11 @@ class IvfFlat:
     def build(self) -> dict[str, Any]:
         return {"nlist": self.nlist}
 
-    def search(self, top_k: int) -> dict[str, Any]:
-        return {"nprobe": self.effort}
-
-    def filtered_search(self, top_k: int) -> dict[str, Any]:
+    def search(self, top_k: int, *, is_filtered: bool = False) -> dict[str, Any]:
         # The best of those that a filter lets through may be in cells far from the query: reading
         # the nearest ones found half of them, at a million pictures and one category of twenty.
         # All cells cost little, for only rows that pass are compared.
-        return {"nprobe": self.nlist}
+        return {"nprobe": self.nlist if is_filtered else self.effort}
 
     @property
     def effort(self) -> int:
@@ -146,12 +138,9 @@ class Hnsw:
     def build(self) -> dict[str, Any]:
         return {"M": self.m, "efConstruction": self.ef_construction}
 
-    def search(self, top_k: int) -> dict[str, Any]:
+    def search(self, top_k: int, *, is_filtered: bool = False) -> dict[str, Any]:
         # Milvus refuses fewer candidates than results.
         return {"ef": max(self.ef, top_k)}
-
-    def filtered_search(self, top_k: int) -> dict[str, Any]:
-        return self.search(top_k)
 
     @property
     def effort(self) -> int:

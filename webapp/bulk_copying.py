@@ -85,7 +85,7 @@ def bulk_copy(
     if images < sample.passed:
         raise differs(target, images, sample.passed)
     agreed = agreement(source, target, sample.entities, False)
-    target.note({**source.noted()})
+    target.note(source.noted())
     target.set_importing("")
     return Copied(
         source=source.place,
