@@ -47,12 +47,8 @@ def _store(kind: str, folder: Path) -> Iterator[str]:
         return
     from milvus_process import MilvusProcess
 
-    server = MilvusProcess(folder / "server")
-    try:
-        server.start()
+    with MilvusProcess(folder / "server").running() as server:
         yield server.address
-    finally:
-        server.remove()
 
 
 def _show(moment: float, was_cut_short: bool) -> None:

@@ -6,7 +6,9 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 import pytest
 from support import ROOT, free_port
@@ -56,6 +58,15 @@ class MilvusProcess:
         self._options += [str(option) for option in options]
         self._etcd = ETCD.format(client=ports["etcd"], peer=free_port())
         self._process: subprocess.Popen[bytes] | None = None
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[Self]:
+        """Start it, and remove it in the end."""
+        try:
+            self.start()
+            yield self
+        finally:
+            self.remove()
 
     def start(self) -> None:
         """Start it, and return when it answers."""

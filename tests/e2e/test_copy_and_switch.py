@@ -14,12 +14,8 @@ from support import run
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    process = MilvusProcess(tmp_path_factory.mktemp("milvus") / "data")
-    try:
-        process.start()
+    with MilvusProcess(tmp_path_factory.mktemp("milvus") / "data").running() as process:
         yield process.address
-    finally:
-        process.remove()
 
 
 @pytest.fixture(scope="module")

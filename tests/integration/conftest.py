@@ -13,12 +13,8 @@ from milvus.connection import Connection
 @pytest.fixture(scope="session")
 def milvus_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a real standalone Milvus server, started for these tests."""
-    server = MilvusProcess(tmp_path_factory.mktemp("milvus-server") / "data")
-    try:
-        server.start()
+    with MilvusProcess(tmp_path_factory.mktemp("milvus-server") / "data").running() as server:
         yield server.address
-    finally:
-        server.remove()
 
 
 @pytest.fixture(params=["lite", "server"])

@@ -57,23 +57,17 @@ def _guarded(folder: Path, pem: Path, mode: int) -> MilvusProcess:
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory, pem: Path) -> Iterator[str]:
     """A server that asks for a password, and shows a certificate."""
-    server = _guarded(tmp_path_factory.mktemp("guarded") / "data", pem, mode=1)
-    try:
-        server.start()
+    folder = tmp_path_factory.mktemp("guarded") / "data"
+    with _guarded(folder, pem, mode=1).running() as server:
         yield server.address
-    finally:
-        server.remove()
 
 
 @pytest.fixture(scope="module")
 def mutual(tmp_path_factory: pytest.TempPathFactory, pem: Path) -> Iterator[str]:
     """A server that asks for a password, and for a certificate."""
-    server = _guarded(tmp_path_factory.mktemp("mutual") / "data", pem, mode=2)
-    try:
-        server.start()
+    folder = tmp_path_factory.mktemp("mutual") / "data"
+    with _guarded(folder, pem, mode=2).running() as server:
         yield server.address
-    finally:
-        server.remove()
 
 
 @pytest.fixture

@@ -30,12 +30,8 @@ ENDINGS = [MilvusProcess.terminate, MilvusProcess.kill]
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[MilvusProcess]:
-    process = MilvusProcess(tmp_path / "server")
-    try:
-        process.start()
+    with MilvusProcess(tmp_path / "server").running() as process:
         yield process
-    finally:
-        process.remove()
 
 
 @pytest.fixture
