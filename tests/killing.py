@@ -20,7 +20,8 @@ from PIL import Image
 from support import ROOT
 
 from embeddings.encoder import Embeddings
-from embeddings.images import open_square
+from embeddings.images import open_image, open_square
+from embeddings.thumbnails import thumbnail_of
 from indexer.scan import scan
 from indexer.source import FoundFile
 from milvus.collection import MilvusCollection
@@ -160,8 +161,12 @@ class Scene:
     def check(self) -> int:
         """The store holds exactly the folder: rows, vectors and thumbnails; the number of them."""
         hashes = self.check_store()
-        assert {path.stem for path in (self.data / "thumbnails").rglob("*.webp")} == hashes
-        return sum(1 for item in scan(self.root) if isinstance(item, FoundFile))
+        kept = {p.stem: p.read_bytes() for p in (self.data / "thumbnails").rglob("*.webp")}
+        assert set(kept) == hashes
+        files = [Path(item.path) for item in scan(self.root) if isinstance(item, FoundFile)]
+        wrong = [path for path in files if kept[content_hash(path)] != thumbnail(path)]
+        assert not wrong, wrong
+        return len(files)
 
     def check_store(self) -> set[str]:
         """The same without thumbnails; the hashes of the contents."""
@@ -239,6 +244,12 @@ def encode(paths: list[Path]) -> Embeddings:
     encoder = FakeEncoder()
     opened = (open_square(path.read_bytes(), encoder.image_transform, 10**6) for path in paths)
     return encoder.encode_images([square.image for square in opened])
+
+
+def thumbnail(path: Path) -> bytes:
+    """A file's thumbnail as nothing but the file says."""
+    data = path.read_bytes()
+    return thumbnail_of(data, open_image(data, max_pixels=10**6), 10**6)
 
 
 def content_hash(path: Path) -> str:
