@@ -35,6 +35,8 @@ IMAGES_IN_REQUEST = 16
 REQUESTS_AT_ONCE = 16
 TEXTS_IN_REQUEST = 64
 REMEMBERED = 4096
+# How far a normalised vector's length may be from 1 after a service has rounded it.
+UNIT = 0.01
 START_ONE = "start one there with: image-search encoder"
 
 
@@ -184,11 +186,16 @@ class RemoteEncoder:
 
     def _rows(self, vectors: list[list[float]]) -> Embeddings:
         try:
-            return np.array(vectors, dtype=np.float32).reshape(len(vectors), self.dim)
+            with np.errstate(over="ignore"):
+                rows = np.array(vectors, dtype=np.float32).reshape(len(vectors), self.dim)
         except ValueError as error:
             raise EncoderUnsuitable(
                 f"{self.address} answered with vectors that have not {self.dim} dimensions"
             ) from error
+        # Written so that NaN is no unit either; with squares of float64, which no number overflows.
+        if not np.all(np.abs(np.linalg.norm(rows.astype(np.float64), axis=1) - 1) < UNIT):
+            raise EncoderUnsuitable(f"{self.address} answered with vectors that are not normalised")
+        return rows
 
     def _joined(self, parts: Iterator[Embeddings]) -> Embeddings:
         return np.concatenate([np.empty((0, self.dim), dtype=np.float32), *parts])

@@ -3,7 +3,9 @@
 ``POST /vectorize`` is Weaviate's; what it does not know there, it passes over.
 """
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, PositiveInt
 from pydantic.alias_generators import to_camel
 
 from embeddings.images import ImageTransform
@@ -11,6 +13,14 @@ from embeddings.images import ImageTransform
 META, READY, LIVE, VECTORIZE = "/meta", "/.well-known/ready", "/.well-known/live", "/vectorize"
 # What a model reads is far shorter; a tokenizer takes minutes for megabytes.
 MAX_TEXT_CHARS = 2000
+# Far beyond any model's: a service must not make its clients take all their memory.
+MAX_SIDE, MAX_DIM, MAX_BATCH = 4096, 32_768, 4096
+
+
+def _with_a_side(transform: ImageTransform) -> ImageTransform:
+    if not all(0 < side <= MAX_SIDE for side in transform.size):
+        raise ValueError(f"sides of 1 to {MAX_SIDE} pixels")
+    return transform
 
 
 class Meta(BaseModel):
@@ -23,13 +33,13 @@ class Meta(BaseModel):
     """The model's name as it was given."""
     pretrained: str | None
     """Its weights as they were given."""
-    dim: int
-    batch_size: int
-    logit_scale: float
-    image_transform: ImageTransform
-    max_body_bytes: int
+    dim: Annotated[PositiveInt, Field(le=MAX_DIM)]
+    batch_size: Annotated[PositiveInt, Field(le=MAX_BATCH)]
+    logit_scale: FiniteFloat
+    image_transform: Annotated[ImageTransform, AfterValidator(_with_a_side)]
+    max_body_bytes: PositiveInt
     """Larger requests are refused, and so are those with more texts or images than…"""
-    max_items: int
+    max_items: PositiveInt
 
 
 class VectorizeRequest(BaseModel):

@@ -16,9 +16,9 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from milvus.errors import StoreDamaged, StoreError, StoreLocked, StoreUnwritable
+from milvus.lite_endpoint import HOST, address, endpoint_file, publish, published_port
 from milvus.lite_files import LOCK, check_files, check_place
 
 # A holder writes its port as soon as it has recovered the file, which takes seconds when large.
@@ -61,9 +61,9 @@ def lite_address(path: Path) -> str:
                 return _held[path][2]
             if _open(path):
                 return _held[path][2]
-        address = _published(path)
-        if address and _answers(address):
-            return address
+        port = published_port(path)
+        if port and _answers(port):
+            return address(port)
         if time.monotonic() > deadline:
             raise StoreLocked(
                 f"{path} is in use by another program that does not share it; "
@@ -79,7 +79,7 @@ def release(path: Path) -> None:
     if held is None:
         return
     server, database, _ = held
-    _endpoint_file(path.absolute()).unlink(missing_ok=True)
+    endpoint_file(path.absolute()).unlink(missing_ok=True)
     server.stop(grace=2).wait(2)  # type: ignore[attr-defined]
     database.close()  # type: ignore[attr-defined]
 
@@ -118,9 +118,9 @@ def _open(path: Path) -> bool:
         if (path / LOCK).exists():
             with MilvusLite(str(path)):  # opens no collection; holds the lock meanwhile
                 # A killed holder's port may be another program's by now.
-                _endpoint_file(path).unlink(missing_ok=True)
+                endpoint_file(path).unlink(missing_ok=True)
                 check_files(path)
-        server, database, port = start_server_in_thread(str(path), "127.0.0.1", 0)
+        server, database, port = start_server_in_thread(str(path), HOST, 0)
     except DataDirLockedError:
         return False
     except StoreError:
@@ -135,36 +135,16 @@ def _open(path: Path) -> bool:
             f"the store {path} cannot be read ({type(error).__name__}: {error}); it was left as "
             "it is: move it away and index again, or give another --milvus-uri"
         ) from error
-    address = f"http://127.0.0.1:{port}"
-    _held[path] = (server, database, address)
+    _held[path] = (server, database, address(port))
     atexit.register(release, path)
     with contextlib.suppress(OSError):  # without it the file is only not shared
-        _publish(path, address)
+        publish(path, port)
     return True
 
 
-def _endpoint_file(path: Path) -> Path:
-    return path.with_name(path.name + ".endpoint")
-
-
-def _publish(path: Path, address: str) -> None:
-    final = _endpoint_file(path)
-    partial = final.with_name(f"{final.name}.{os.getpid()}")
-    partial.write_text(address, encoding="ascii")
-    partial.replace(final)
-
-
-def _published(path: Path) -> str | None:
+def _answers(port: int) -> bool:
     try:
-        return _endpoint_file(path).read_text(encoding="ascii").strip() or None
-    except OSError:
-        return None
-
-
-def _answers(address: str) -> bool:
-    parts = urlsplit(address)
-    try:
-        with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=1):
+        with socket.create_connection((HOST, port), timeout=1):
             return True
     except OSError:
         return False

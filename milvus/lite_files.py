@@ -93,12 +93,18 @@ def _check_collection(store: Path, collection: Path) -> None:
         return
     manifest = _read(store, collection / MANIFEST)
     _check_version(store, manifest.get("manifest_format_version"), MANIFEST_FORMAT_VERSION)
-    partitions = manifest.get("partitions")
-    if not isinstance(partitions, dict):
-        raise _damaged(store, collection / MANIFEST, "names no partitions")
-    for name, files in partitions.items():
+    try:
+        files = list(_listed(manifest))
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise _damaged(store, collection / MANIFEST, "lists no files") from None
+    for file in files:
+        _check_parquet(store, collection / "partitions" / file)
+
+
+def _listed(manifest: dict[str, Any]) -> Iterator[Path]:
+    for name, files in manifest["partitions"].items():
         for file in (*files.get("data_files", ()), *files.get("delta_files", ())):
-            _check_parquet(store, collection / "partitions" / name / file)
+            yield Path(name, file)
 
 
 def _check_parquet(store: Path, file: Path) -> None:
@@ -127,7 +133,7 @@ def _check_version(store: Path, found: Any, known: int) -> None:
 def _read(store: Path, file: Path) -> dict[str, Any]:
     try:
         content = json.loads(file.read_bytes())
-    except ValueError:  # no JSON, no UTF-8
+    except (ValueError, RecursionError):  # no JSON, no UTF-8
         content = None
     if not isinstance(content, dict):
         raise _damaged(store, file, "cannot be read")

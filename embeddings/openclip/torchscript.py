@@ -69,8 +69,12 @@ class _Module:
         object.__setattr__(self, "values", state)
 
 
-class _Reader(pickle.Unpickler):
-    """Knows the names that TorchScript writes for modules and tensors, and no other."""
+class _Reader(pickle._Unpickler):
+    """Knows the names that TorchScript writes for modules and tensors, and no other.
+
+    It is the unpickler in Python: the one in C makes room for as many objects as a number in the
+    file says, up to 64 GB.
+    """
 
     def __init__(self, archive: zipfile.ZipFile, root: str) -> None:
         super().__init__(io.BytesIO(_stored(archive, f"{root}/data.pkl")))

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from killing import content_hash
 from PIL import Image
 from raw_requests import ask, filled, routes, spellings
 from support import run
@@ -260,6 +261,22 @@ def test_pictures_are_had_by_id_alone(place: Place, hits: dict[str, str]) -> Non
     assert image(place, hits[name]).content == picture.read_bytes()
     for other in (name, f"lemon/{name}", str(int(hits[name]) + 1)):
         assert image(place, other).status_code in (400, 404)
+
+
+def test_ids_of_another_collection_are_nobody_s(place: Place, library: Path) -> None:
+    """Its rows lie in the same store, its thumbnails in the same folder."""
+    others = ("--milvus-collection", "others", "--model", "sample", "--json")
+    ran = run("index-folder", library / "banana", *others, data=place.data)
+    assert ran.code == 0, ran.err
+    found = run("image-search", "search", "banana", *others[:2], "--json", data=place.data)
+    hit = json.loads(found.out)["hits"][0]
+    assert list((place.data / "thumbnails").rglob(f"{content_hash(Path(hit['path']))}.webp"))
+    for path in (f"/media/{hit['id']}/image", f"/media/{hit['id']}/thumbnail"):
+        assert httpx.get(place.address + path, timeout=60).status_code == 404
+    for path in (f"/api/images/{hit['id']}", f"/api/search?like={hit['id']}"):
+        answer = httpx.get(place.address + path, timeout=60)
+        assert answer.status_code in (400, 404)
+        assert hit["path"] not in answer.text
 
 
 @pytest.fixture(scope="module")

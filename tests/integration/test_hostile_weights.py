@@ -1,8 +1,11 @@
 """Weights files that mean harm: none of what they carry is run, and each is told in one line."""
 
+import contextlib
+import io
 import json
 import pickle
 import struct
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -145,6 +148,25 @@ def test_a_packed_archive_is_refused(tmp_path: Path, scripted: Path) -> None:
         scripted, tmp_path / "packed.pt", lambda _, c: c, compress_type=zipfile.ZIP_DEFLATED
     )
     assert "is compressed" in reason(packed)
+
+
+def test_a_number_in_an_archive_takes_no_memory(tmp_path: Path, scripted: Path) -> None:
+    """The place for an object, as the tree names it, is not one of a list that long."""
+    bomb = b"\x80\x02Nr" + (30_000_000).to_bytes(4, "little") + b"."
+
+    def change(name: str, content: bytes) -> bytes:
+        return bomb if name.endswith("/data.pkl") else content
+
+    bombed = changed(scripted, tmp_path / "bombed.pt", change)
+    tracemalloc.start()
+    try:
+        assert "is no module" in reason(bombed) or "refused" in reason(bombed)
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+        with contextlib.suppress(EOFError):
+            pickle.Unpickler(io.BytesIO(bomb)).load()
+        assert tracemalloc.get_traced_memory()[1] > 100_000_000  # it would work
+    finally:
+        tracemalloc.stop()
 
 
 def test_tensors_beyond_their_storage_are_refused(tmp_path: Path, scripted: Path) -> None:

@@ -337,6 +337,21 @@ def test_a_password_in_the_address_is_not_shown() -> None:
     assert "hunter2" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"dim": 0}, {"dim": 10**9}, {"batch_size": -1}, {"max_items": 0}, {"logit_scale": "NaN"},
+        {"image_transform": {"size": [0, 8]}}, {"image_transform": {"size": [10**6, 10**6]}},
+    ],
+)  # fmt: skip
+def test_a_service_that_says_absurd_things_of_itself_is_refused(
+    client: TestClient, said: dict[str, object]
+) -> None:
+    transport, _ = answering(httpx.Response(200, json=client.get("/meta").json() | said))
+    with pytest.raises(EncoderUnsuitable, match=f"is not as expected \\({next(iter(said))}"):
+        remote(transport)
+
+
 def test_another_model_at_the_same_address_is_refused(
     client: TestClient, encoder: FakeEncoder
 ) -> None:
@@ -351,6 +366,8 @@ def test_another_model_at_the_same_address_is_refused(
     [
         (lambda a: a | {"textVectors": [[1.0]]}, "have not 4 dimensions"),
         (lambda a: a | {"textVectors": []}, "another number of vectors"),
+        (lambda a: a | {"textVectors": [[1.0] * 4]}, "that are not normalised"),
+        (lambda a: a | {"textVectors": [[1e300] * 4]}, "that are not normalised"),
         (lambda a: {k: v for k, v in a.items() if k != "modelId"}, "/vectorize lacks modelId"),
     ],
 )
