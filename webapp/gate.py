@@ -16,10 +16,11 @@ PAGE = re.compile(
     r"/|/(config|theme\.css|robots\.txt|favicon\.ico|manifest\.json)"
     # The page's scripts and styles: names of one kind, in folders of their own.
     rf"|/(assets|static)(/{NAME}(\.{NAME})*)+"
-    # What the page's events ask, and Gradio's clients. Its queue keeps answers by a name that the
-    # visitor chooses; the page's events have none.
+    # What the frame asks when it is shown. Functions are not called here: before one is, Gradio
+    # opens whatever path or address an argument holds that looks like a file. The page and programs
+    # ask the HTTP API.
     r"|/gradio_api/(info|startup-events|app_id|theme\.css|openapi\.json)"
-    rf"|/gradio_api/(run|api|heartbeat)/{NAME}"
+    rf"|/gradio_api/heartbeat/{NAME}"
 )
 MCP = re.compile(r"/gradio_api/mcp(/[A-Za-z0-9_.-]*)*")
 

@@ -11,7 +11,7 @@ from webapp.proxy import own_path
 
 # What costs the model's or the store's time, by path; pictures and the page's files do not.
 ASKED = re.compile(r"/api/(search|stats|library(/.*)?)")
-POSTED = re.compile(r"/gradio_api/((run|api)/.+|mcp(/.*)?)")
+POSTED = re.compile(r"/gradio_api/mcp(/.*)?")
 # Searches that wait for their turn, for each one that may run, and how long they do.
 WAITING_EACH = 4
 LONGEST_WAIT_S = 30.0

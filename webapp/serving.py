@@ -1,8 +1,11 @@
 """Listen, say where, and serve until Ctrl+C."""
 
+import atexit
 import contextlib
 import os
+import shutil
 import socket
+import tempfile
 import threading
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -73,6 +76,7 @@ def serve(
 ) -> bool:
     """Serve page and API until Ctrl+C; whether the model was still being loaded then."""
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    os.environ.setdefault("GRADIO_TEMP_DIR", _private_folder())
     if settings.mcp and find_spec("mcp") is None:
         raise CannotListen("--mcp needs a package that is not installed; run: pip install mcp")
     from webapp.ui import build_page, mount_page
@@ -108,6 +112,14 @@ def serve(
         ended.set()
         indexing.close()  # once more: a second Ctrl+C leaves out the routes' own end
     return warming.is_alive()
+
+
+def _private_folder() -> str:
+    """Until the program ends. Gradio's usual one may have been made by any user of the machine, as
+    a link to wherever."""
+    folder = tempfile.mkdtemp(prefix="text-image-search-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def guarded(

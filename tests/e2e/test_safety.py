@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -26,7 +27,6 @@ OPEN_OF_GRADIO = {
     "/assets/{path:path}", "/static/{path:path}",
     "/gradio_api/info", "/gradio_api/openapi.json", "/gradio_api/app_id", "/gradio_api/theme.css",
     "/gradio_api/startup-events", "/gradio_api/heartbeat/{session_hash}",
-    "/gradio_api/run/{api_name}", "/gradio_api/api/{api_name}",
 }  # fmt: skip
 
 
@@ -165,6 +165,25 @@ def test_gradio_shows_what_the_page_needs_and_nothing_else() -> None:
             opened.add(route)
         assert not MCP.fullmatch(path) or route.startswith("/gradio_api/mcp/")
     assert opened == OPEN_OF_GRADIO
+
+
+def test_no_argument_of_a_function_is_taken_for_a_file(place: Place, tmp_path: Path) -> None:
+    """Gradio opens what looks like a file before the function is called; a pipe stops it all."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    known = [path for _, path in routes() if "{api_name}" in path or "queue" in path]
+    assert "/gradio_api/run/{api_name}" in known
+    secret = place.library.parent / "outside.jpg"
+    kept = [place.uploads, Path(tempfile.gettempdir()) / "gradio"]
+    before = {path for folder in kept for path in folder.rglob("*")}
+    for route, named in itertools.product(known, (secret, pipe, tmp_path, "http://127.0.0.1:1/a")):
+        data = [{"path": str(named), "meta": {"_type": "gradio.FileData"}}, 3]
+        target = place.address + filled(route, "search_images")
+        body = {"data": data, "session_hash": "a", "fn_index": 0}
+        answer = httpx.post(target, json=body, timeout=20)
+        assert answer.status_code == 404, route
+        assert httpx.get(f"{place.address}/healthz", timeout=5).status_code == 200
+    assert {path for folder in kept for path in folder.rglob("*")} == before
 
 
 def image(place: Place, key: str, kind: str = "image") -> httpx.Response:
@@ -337,9 +356,7 @@ def test_two_visitors_learn_nothing_of_each_other(place: Place, library: Path) -
         httpx.Client(base_url=place.address, timeout=120) as first,
         httpx.Client(base_url=place.address, timeout=120) as other,
     ):
-        answer = first.post(
-            "/gradio_api/run/search_images", json={"data": [words, 16], "session_hash": "one"}
-        )
+        answer = first.post("/api/search", json={"q": words})
         first.get("/api/search", params={"q": words})
         with picture.open("rb") as file:
             found = first.post("/api/search", files={"image": file})

@@ -140,7 +140,7 @@ def test_root_paths_and_proxies_of_settings() -> None:
 
 
 OPEN = ["/", "/config", "/theme.css", "/assets/index-D_p.js", "/static/js/a.b.min.js"]
-OPEN += ["/gradio_api/info", "/gradio_api/run/search"]
+OPEN += ["/gradio_api/info", "/gradio_api/heartbeat/a1"]
 CLOSED = ["/gradio_api/upload", "/gradio_api/file=/etc/passwd", "/gradio_api/file/a", "/file=a"]
 CLOSED += [
     "/gradio_api/proxy=http://a",
@@ -157,7 +157,13 @@ CLOSED += [
     "/config\n",
     "/svelte/a",
 ]
-CLOSED += ["/gradio_api/queue/join", "/gradio_api/queue/data", "/gradio_api/call/search"]
+CLOSED += [
+    "/gradio_api/run/search",
+    "/gradio_api/api/search",
+    "/gradio_api/queue/join",
+    "/gradio_api/queue/data",
+    "/gradio_api/call/search",
+]
 CLOSED += ["/gradio_api/component_server", "/gradio_api/deep_link", "/gradio_api/vibe-code"]
 
 

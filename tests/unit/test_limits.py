@@ -91,7 +91,7 @@ def test_searches_a_minute_are_counted_by_address() -> None:
     async def scenario() -> None:
         limits = SearchLimits(PlainTextResponse("found"), at_once=9, per_minute=3)
         async with visit(limits) as one, visit(limits, "10.0.0.2") as other:
-            searches = [("GET", "/api/search?q=a"), ("POST", "/gradio_api/run/search")]
+            searches = [("GET", "/api/search?q=a"), ("POST", "/api/search")]
             searches += [("POST", "/gradio_api/mcp/")]
             for method, path in searches:
                 assert (await one.request(method, path)).status_code == 200
