@@ -81,8 +81,15 @@ def _follow(url: str, limits: Limits, deadline: float, file: BinaryIO) -> str:
                 for chunk in _content(answer, limits, deadline):
                     file.write(chunk)
                 return answer.headers.get_content_type()
-            url = urljoin(url, answer.headers.get("Location", ""))
+            url = _joined(url, answer.headers.get("Location", ""))
     raise NotFetched(f"it redirects more than {MAX_REDIRECTS} times")
+
+
+def _joined(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError as error:
+        raise NotFetched(f"it redirects to {location[:200]!r}, which is no address") from error
 
 
 def _parts(url: str) -> SplitResult:
@@ -126,7 +133,7 @@ def _telling(limits: Limits, deadline: float) -> Iterator[None]:
     """Turn the network's errors into NotFetched."""
     try:
         yield
-    except (OSError, http.client.HTTPException, UnicodeError) as error:
+    except (OSError, http.client.HTTPException, ValueError) as error:
         _check_time(deadline, limits)
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise NotFetched(f"the connection failed: {reason}", is_passing=True) from error
@@ -203,10 +210,15 @@ def _is_public(address: str) -> bool:
             inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
         if inner is not None:
             return _is_public(str(inner))
+        # Beyond, there are older ways to write local and IPv4 addresses.
+        if ip not in _UNICAST or ip in _DOCUMENTATION:
+            return False
     return ip.is_global and not ip.is_multicast
 
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_UNICAST = ipaddress.IPv6Network("2000::/3")
+_DOCUMENTATION = ipaddress.IPv6Network("3fff::/20")
 
 
 @contextlib.contextmanager

@@ -96,6 +96,14 @@ class _Handler(BaseHTTPRequestHandler):
     def file(self, rest: str) -> None:
         self._begin(302, Location="file:///etc/passwd")
 
+    def nowhere(self, rest: str) -> None:
+        self._begin(302, Location="http://[")
+
+    def negative(self, rest: str) -> None:
+        """Says that a part of the answer has a length below nothing."""
+        self._begin(200, **{"Transfer-Encoding": "chunked"})
+        self.wfile.write(b"-5\r\nhello\r\n0\r\n\r\n")
+
     def missing(self, rest: str) -> None:
         self._answer(404, b"", "text/plain")
 

@@ -35,6 +35,8 @@ DTYPES: dict[str, torch.dtype] = {
 CLASS = re.compile(rb"^class (\w+)\(Module\):\n((?:  __\w+__ = \[.*\]\n)+)", re.MULTILINE)
 NAMES = re.compile(rb'"([^"]*)"')
 MODULES = "__torch__"
+# What torch packs, and the most bytes of one: a scripted ViT-B/32 has 80 KB.
+CODE, MOST_CODE = (".py", ".debug_pkl"), 20_000_000
 
 
 def is_torchscript(path: Path) -> bool:
@@ -43,6 +45,23 @@ def is_torchscript(path: Path) -> bool:
         return False
     with zipfile.ZipFile(path) as archive:
         return any(name.endswith("/constants.pkl") for name in archive.namelist())
+
+
+def check_archive(path: Path) -> None:
+    """Whether an archive holds no more than its file has bytes: what is packed, or lies in the same
+    place twice, could be any size. Code may be packed, up to ``MOST_CODE``.
+
+    Raises ValueError, or as ``is_torchscript``.
+    """
+    with zipfile.ZipFile(path) as archive:
+        stored = 0
+        for entry in archive.infolist():
+            if entry.compress_type == zipfile.ZIP_STORED:
+                stored += entry.file_size
+            elif entry.file_size > MOST_CODE or not entry.filename.endswith(CODE):
+                raise ValueError(f"{entry.filename} is compressed")
+        if stored > path.stat().st_size:
+            raise ValueError("its entries are larger than the file")
 
 
 def read_torchscript(path: Path) -> StateDict:
@@ -77,7 +96,7 @@ class _Reader(pickle._Unpickler):
     """
 
     def __init__(self, archive: zipfile.ZipFile, root: str) -> None:
-        super().__init__(io.BytesIO(_stored(archive, f"{root}/data.pkl")))
+        super().__init__(io.BytesIO(archive.read(f"{root}/data.pkl")))
         self._archive, self._root = archive, root
         self._storages: dict[str, torch.Tensor] = {}
 
@@ -97,20 +116,13 @@ class _Reader(pickle._Unpickler):
     def persistent_load(self, pid: Any) -> torch.Tensor:
         _, dtype, key, _, length = pid
         if key not in self._storages:
-            content = bytearray(_stored(self._archive, f"{self._root}/data/{key}"))
+            content = bytearray(self._archive.read(f"{self._root}/data/{key}"))
             count = len(content) // dtype.itemsize
             if count < length:
                 raise ValueError(f"storage {key} is cut short")
             empty = torch.empty(0, dtype=dtype)
             self._storages[key] = torch.frombuffer(content, dtype=dtype) if count else empty
         return self._storages[key]
-
-
-def _stored(archive: zipfile.ZipFile, name: str) -> bytes:
-    """An entry as it lies in the file: a packed one could be any size."""
-    if archive.getinfo(name).compress_type != zipfile.ZIP_STORED:
-        raise ValueError(f"{name} is compressed")
-    return archive.read(name)
 
 
 def _tensor(

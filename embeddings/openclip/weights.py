@@ -3,6 +3,7 @@
 import hashlib
 import os
 import pickle
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,12 @@ from open_clip.constants import HF_SAFE_WEIGHTS_NAME
 from safetensors.torch import load_file
 
 from embeddings.errors import UnknownModel, WeightsNotFound, WeightsUnusable, first_line
-from embeddings.openclip.torchscript import StateDict, is_torchscript, read_torchscript
+from embeddings.openclip.torchscript import (
+    StateDict,
+    check_archive,
+    is_torchscript,
+    read_torchscript,
+)
 
 # Time to reach the model hub at all, tried twice by its library. The download itself may take as
 # long as it needs.
@@ -80,6 +86,8 @@ def read_state_dict(path: Path) -> tuple[StateDict, bool]:
     try:
         if path.suffix == ".safetensors":
             return dict(load_file(path)), False
+        if zipfile.is_zipfile(path):
+            check_archive(path)
         if is_torchscript(path):
             tensors = read_torchscript(path)
             return {k: v for k, v in tensors.items() if k not in NOT_WEIGHTS}, True

@@ -1,9 +1,11 @@
 """Weights files that mean harm: none of what they carry is run, and each is told in one line."""
 
 import contextlib
+import copy
 import io
 import json
 import pickle
+import shutil
 import struct
 import tracemalloc
 import zipfile
@@ -16,6 +18,7 @@ from PIL import Image
 from support import run
 
 from embeddings.errors import WeightsUnusable
+from embeddings.openclip.torchscript import MOST_CODE
 from embeddings.openclip.weights import read_state_dict
 
 
@@ -148,6 +151,29 @@ def test_a_packed_archive_is_refused(tmp_path: Path, scripted: Path) -> None:
         scripted, tmp_path / "packed.pt", lambda _, c: c, compress_type=zipfile.ZIP_DEFLATED
     )
     assert "is compressed" in reason(packed)
+
+
+def test_archives_larger_than_their_file_are_refused(tmp_path: Path, scripted: Path) -> None:
+    """Code that is packed small, weights that are, and entries that all lie in one place."""
+    path = tmp_path / "code.pt"
+    shutil.copy(scripted, path)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("scripted/code/x.py", bytes(MOST_CODE + 1), zipfile.ZIP_DEFLATED)
+    assert "x.py is compressed" in reason(path)
+    torch.save({"w": torch.zeros(250_000)}, tmp_path / "plain.pt")
+    packed = changed(tmp_path / "plain.pt", tmp_path / "packed.pt", lambda _, c: c, compress_type=8)
+    assert packed.stat().st_size < 10_000
+    assert "is compressed" in reason(packed)
+    path = tmp_path / "overlapping.pt"
+    shutil.copy(tmp_path / "plain.pt", path)
+    with zipfile.ZipFile(path, "a") as archive:
+        (weights,) = (e for e in archive.infolist() if e.filename.endswith("/data/0"))
+        for number in range(9):
+            again = copy.copy(weights)
+            again.filename = f"plain/data/{number + 1}"
+            archive.filelist.append(again)
+        archive._didModify = True
+    assert "its entries are larger than the file" in reason(path)
 
 
 def test_a_number_in_an_archive_takes_no_memory(tmp_path: Path, scripted: Path) -> None:

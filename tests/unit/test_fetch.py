@@ -84,7 +84,12 @@ def test_where_nobody_listens() -> None:
 
 @pytest.mark.parametrize(
     ("path", "said"),
-    [("circle", "redirects more than 5 times"), ("file", "file:///etc/passwd is no http or https")],
+    [
+        ("circle", "redirects more than 5 times"),
+        ("file", "file:///etc/passwd is no http or https"),
+        ("nowhere", "it redirects to 'http://[', which is no address"),
+        ("negative", "the connection failed"),
+    ],
 )
 def test_redirects_that_lead_nowhere(server: PictureServer, path: str, said: str) -> None:
     assert said in str(refusal(server.url(path)))
@@ -167,6 +172,12 @@ def test_redirects_to_private_addresses_are_refused(
         ("::ffff:8.8.8.8", True),
         ("2002:7f00:1::", False),
         ("64:ff9b::10.0.0.1", False),
+        ("64:ff9b:1::7f00:1", False),
+        ("fec0::1", False),
+        ("::127.0.0.1", False),
+        ("::ffff:0:127.0.0.1", False),
+        ("5f00::1", False),
+        ("3fff::1", False),
     ],
 )
 def test_which_addresses_are_public(address: str, public: bool) -> None:
