@@ -14,6 +14,8 @@ from platformdirs import user_data_path
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from configs.addresses import checked_address
+
 APPLICATION = "text-image-search"
 ENV_PREFIX = "IMAGE_SEARCH_"
 # No segment of dots alone, which browsers would walk by.
@@ -89,6 +91,11 @@ class ModelSettings(_Group):
         """The password in plain text, to hand to the encoder service and nobody else."""
         return self.encoder_auth.get_secret_value() if self.encoder_auth else None
 
+    @field_validator("encoder_url")
+    @classmethod
+    def _without_password(cls, value: str | None) -> str | None:
+        return checked_address(value, "--encoder-auth") if value else None
+
     @field_validator("encoder_auth")
     @classmethod
     def _has_user_and_password(cls, value: SecretStr | None) -> SecretStr | None:
@@ -116,6 +123,11 @@ class _StoreSettings(_Group):
     server_name: str = Field(
         "", description="name in the server's certificate, where the address has another one"
     )
+
+    @field_validator("uri")
+    @classmethod
+    def _without_password(cls, value: str | None) -> str | None:
+        return checked_address(value, "a token (user:password)") if value else None
 
     @field_validator("ca_file", "client_cert", "client_key")
     @classmethod

@@ -62,7 +62,9 @@ def load_settings(
         message = first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":
             raise SettingsError(f"{source}: there is no such setting") from None
-        shown = "" if _is_secret(key) else f" (got {_short(repr(first['input']))})"
+        shown = f" (got {_short(repr(first['input']))})"
+        if _is_secret(key) or "@" in shown:  # an address may hold a password
+            shown = ""
         raise SettingsError(f"{source}: {message[0].lower()}{_short(message[1:])}{shown}") from None
     except Exception as error:  # pydantic-settings wraps a bad JSON value in its own error
         raise SettingsError(f"the environment ({ENV_PREFIX}…): {error}") from error

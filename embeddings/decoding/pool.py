@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 from embeddings.decoding.messages import receive, send
@@ -74,11 +75,16 @@ def _start() -> "subprocess.Popen[bytes]":
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, **QUIET},
+            env={**_unprivileged(os.environ), **QUIET},
         )
     except OSError as error:
         reason = error.strerror or error
         raise ImageError(f"the process that would decode it cannot be started: {reason}") from error
+
+
+def _unprivileged(environment: Mapping[str, str]) -> dict[str, str]:
+    """Without settings, which may be passwords: a decoder with a hole finds none."""
+    return {name: v for name, v in environment.items() if not name.startswith("IMAGE_SEARCH_")}
 
 
 def _asked(

@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 from conftest import READY
+from PIL import Image
 from support import BIN, run
 
 PASSWORD = "Zwetschge-7716"
@@ -42,6 +43,24 @@ def test_a_password_is_on_no_command_line(served: tuple["subprocess.Popen[str]",
     assert httpx.get(f"{address}/healthz", auth=("anna", PASSWORD)).status_code == 200
 
 
+def test_a_decoder_s_process_knows_no_password(
+    served: tuple["subprocess.Popen[str]", str], tmp_path: Path
+) -> None:
+    process, address = served
+    Image.new("RGB", (40, 40), "yellow").save(tmp_path / "rare.tiff")
+    with (tmp_path / "rare.tiff").open("rb") as file:
+        answer = httpx.post(
+            f"{address}/api/search", files={"image": file}, auth=("anna", PASSWORD), timeout=120
+        )
+    assert answer.status_code == 200
+    # A thread that has ended hands its children on to another one.
+    started = [t.read_text() for t in Path(f"/proc/{process.pid}/task").glob("*/children")]
+    environments = [Path(f"/proc/{n}/environ").read_bytes() for n in " ".join(started).split()]
+    assert any(b"MALLOC_ARENA_MAX=1" in environment for environment in environments)
+    assert PASSWORD.encode() in Path(f"/proc/{process.pid}/environ").read_bytes()
+    assert not any(PASSWORD.encode() in environment for environment in environments)
+
+
 def test_what_a_server_says_names_no_password(served: tuple["subprocess.Popen[str]", str]) -> None:
     process, address = served
     for password in (PASSWORD, f"{PASSWORD}-wrong"):
@@ -57,6 +76,8 @@ def test_what_a_server_says_names_no_password(served: tuple["subprocess.Popen[st
     [
         ("stats", "--milvus-uri", "http://127.0.0.1:9", "--milvus-token", f"root:{PASSWORD}"),
         ("stats", "--milvus-uri", f"http://root:{PASSWORD}@127.0.0.1:9"),
+        ("stats", "--milvus-uri", f"root:{PASSWORD}@127.0.0.1:9"),
+        ("serve", "--port", "0", "--encoder-url", f"http://anna:{PASSWORD}@127.0.0.1:9"),
         ("serve", "--port", "0", "--auth", f"no-colon-{PASSWORD}"),
         ("serve", "--port", "not-a-port", "--auth", f"anna:{PASSWORD}"),
         ("copy", "--to", "http://127.0.0.1:9", "--to-token", f"root:{PASSWORD}"),

@@ -172,6 +172,32 @@ def test_secrets_are_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "hunter2" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://bob:hunter2@127.0.0.1:19530",
+        "https://bob:hun/hunter2@gpu-box",
+        "http://bob:hun hunter2@gpu-box",
+        "bob:hunter2@127.0.0.1:19530",
+    ],
+)
+def test_an_address_holds_no_password(address: str) -> None:
+    for key in ("milvus.uri", "target.uri", "model.encoder_url"):
+        with pytest.raises(SettingsError) as error:
+            load_settings({key: address})
+        assert "hunter2" not in str(error.value)
+        assert "hun" not in str(error.value)
+
+
+def test_addresses_are_checked() -> None:
+    for address in ("http://127.0.0.1:99999", "http://127.0.0.1:abc", "http://[::x]:1"):
+        for key in ("milvus.uri", "model.encoder_url"):
+            with pytest.raises(SettingsError, match="no number from 1 to 65535, or its host"):
+                load_settings({key: address})
+    for path in ("photos@home.db", "~/a@b/c.db", "C:/data/milvus.db", "http://[::1]:19530"):
+        assert load_settings({"milvus.uri": path}).milvus.uri == path
+
+
 def test_settings_are_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
         load_settings().server.port = 1  # type: ignore[misc]
