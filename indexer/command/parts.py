@@ -1,4 +1,4 @@
-"""What a run is built of: the libraries, the store, who decodes and encodes."""
+"""What a run is built of: the libraries, who decodes and encodes."""
 
 import functools
 import os
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from indexer.source import Source
     from indexer.workers import Workers
     from milvus.collection import MilvusCollection
-    from milvus.patience import Patience
 
 
 def sources_of(
@@ -39,23 +38,6 @@ def sources_of(
     sources: list[Source] = [Folder(check_root(folder)) for folder in folders]
     sources += [Manifest(path, downloads, weights) for path in manifests]
     return {source.library: source for source in sources}
-
-
-def store_of(settings: Settings, patience: "Patience") -> "MilvusCollection":
-    """The collection to write."""
-    from milvus.collection import MilvusCollection
-    from milvus.connection import Connection
-    from milvus.tls import Tls
-
-    connection = Connection(
-        settings.milvus_uri,
-        token=settings.milvus.secret_token,
-        db_name=settings.milvus.db_name,
-        timeout=settings.milvus.timeout,
-        tls=Tls(**settings.milvus.tls),
-        patience=patience,
-    )
-    return MilvusCollection(connection, settings.milvus.collection, settings.milvus.index_type)
 
 
 def workers_of(settings: Settings, store: "MilvusCollection") -> "Workers":

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from configs.settings import Settings
+from configs.stores import store_of
 from indexer.command.options import PROGRAM
-from indexer.command.parts import same_name, say, store_of, workers_of
+from indexer.command.parts import same_name, say, workers_of
 
 if TYPE_CHECKING:
     from indexer.report import IndexReport
@@ -44,11 +45,12 @@ def index(
     Raises StoreError, EncoderError or IndexingError.
     """
     from milvus.lock import writing
+    from milvus.opening import open_collection
     from milvus.patience import Patience
 
     patience = Patience(settings.milvus.retry_seconds, _say_of_store)
     end_with_ctrl_c(patience)
-    store = store_of(settings, patience)
+    store = open_collection(**store_of(settings), patience=patience)
     workers = workers_of(settings, store)
     lock = store.lock_file(settings.locks_dir)
 
