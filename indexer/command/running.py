@@ -117,9 +117,9 @@ def _index_each(
     """Index one library after another; an empty one is told and does not stop the others."""
     from embeddings.leftovers import Leftovers
     from embeddings.thumbnails import ThumbnailFolder
+    from indexer.command.progress import JsonProgress, Progress
     from indexer.errors import NothingFound
     from indexer.pipeline import PipelineOptions, index_library
-    from indexer.progress import JsonProgress, Progress
     from indexer.snapshot import Snapshots
     from indexer.thumbnailing import Thumbnailing
 

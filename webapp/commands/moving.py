@@ -21,7 +21,7 @@ def copy(settings: Settings, merge: bool, as_json: bool) -> int:
     from milvus.opening import open_collection
     from milvus.patience import Patience
     from webapp.bulk_copying import bulk_copy, worth_it
-    from webapp.copy_progress import CopyProgress
+    from webapp.commands.copy_progress import CopyProgress
     from webapp.copying import copy
 
     there = target_of(settings)
