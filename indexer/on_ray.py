@@ -6,21 +6,18 @@ room, and its batches are done by others.
 """
 
 import contextlib
-import logging
 import os
-import socket
-import warnings
-from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
-from urllib.parse import urlsplit
 
 from embeddings.encoder import Encoder
 from embeddings.errors import EncoderError, EncoderUnsuitable, first_line
 from indexer.errors import WorkersFailed
+from indexer.jobs import Job, Run
 from indexer.prepare import Unreadable
+from indexer.ray_cluster import connect
 from indexer.remote_worker import Processed, Ready, RemoteWorker, origin_keys
 from indexer.shares import Machine, share
 from indexer.source import FoundFile
@@ -33,15 +30,10 @@ AT_ONCE = 2
 UNDER_WAY = AT_ONCE + 1
 # The encoder's batches in one of ours.
 BATCHES = 2
-# How often a batch is tried with others at work, and each of its files alone after that.
-TRIES = 2
 # More deaths in a row than this, and twice as many as there are workers, are no accident.
 DEATHS = 6
 SAME = "every machine of the cluster needs the same version of this program"
-CONNECT_S = 5
 PATIENCE_S = 30.0
-# What is enough for the batches under way; Ray would reserve three tenths of the memory.
-LOCAL_OBJECT_STORE = 512 * 1024 * 1024
 
 
 @dataclass(eq=False)
@@ -52,16 +44,6 @@ class _Worker:
     ready: bool = False
     jobs: int = 0
     """Batches that it has."""
-
-
-@dataclass(frozen=True)
-class _Job:
-    """Files for one call of a worker."""
-
-    files: tuple[FoundFile, ...]
-    alone: bool = False
-    """Whether nothing else may be under way, so that a death is its own doing."""
-    tries: int = 0
 
 
 @dataclass(frozen=True)
@@ -79,33 +61,6 @@ class RayOptions:
     max_pixels: int
     max_bytes: int
     """Of a file."""
-
-
-@dataclass
-class _Run:
-    """One call of ``process``."""
-
-    batches: Iterator[tuple[FoundFile, ...]]
-    again: deque[_Job] = field(default_factory=deque)
-    suspects: deque[_Job] = field(default_factory=deque)
-    """Files of batches that ended their workers."""
-
-    def next(self, under_way: int) -> _Job | None:
-        """What to do next, beside so many batches under way."""
-        if self.again:
-            return self.again.popleft()
-        if files := next(self.batches, None):
-            return _Job(files)
-        return self.suspects.popleft() if self.suspects and not under_way else None
-
-    def failed(self, job: _Job) -> bool:
-        """Put a batch whose worker died back; False where it was tried often enough."""
-        job = replace(job, tries=job.tries + 1)
-        if job.tries < TRIES:
-            (self.suspects if job.alone else self.again).appendleft(job)
-        elif not job.alone:
-            self.suspects.extend(_Job((file,), alone=True) for file in job.files)
-        return job.tries < TRIES or not job.alone
 
 
 class RayWorkers:
@@ -130,7 +85,7 @@ class RayWorkers:
         self._ray: Any = None
         self._new_actor: Callable[[], Any]
         self._workers: list[_Worker] = []
-        self._calls: dict[Any, tuple[_Worker, _Job | None]] = {}
+        self._calls: dict[Any, tuple[_Worker, Job | None]] = {}
         """By the reference of the answer; the job is None while the model is being loaded."""
         self._ready: Ready | None = None
         self._deaths = 0
@@ -142,7 +97,7 @@ class RayWorkers:
         """
         if self._ray is None:
             self._say("loading the model on Ray …")
-            self._ray = _connect(self._options.address)
+            self._ray = connect(self._options.address)
             self._hire_all()
         while self._ready is None:
             self._wait()
@@ -160,7 +115,7 @@ class RayWorkers:
             return
         self.begin()
         known = self._ray.put(origin_keys(origins()))
-        run = _Run(self._batches(chain([first], iterator)))
+        run = Run(self._batches(chain([first], iterator)))
         while True:
             while (worker := self._free()) and (job := run.next(self._under_way)):
                 wants = thumbnails is not None and thumbnails.wanted
@@ -221,14 +176,14 @@ class RayWorkers:
         self._workers.append(worker)
         self._calls[worker.actor.load.remote()] = worker, None
 
-    def _wait(self) -> list[tuple[_Job, Processed | None]]:
+    def _wait(self) -> list[tuple[Job, Processed | None]]:
         """Wait until a call has ended: a batch with what became of it, or None where its worker
         died, or nothing where something else happened."""
         is_ready = any(worker.ready for worker in self._workers)
         done, _ = self._ray.wait(list(self._calls), timeout=None if is_ready else PATIENCE_S)
         if not done:
             self._say("waiting for room in the Ray cluster (Ctrl+C gives up) …")
-        ended: list[tuple[_Job, Processed | None]] = []
+        ended: list[tuple[Job, Processed | None]] = []
         for reference in done:
             worker, job = self._calls.pop(reference)
             answer = self._answer(reference, worker)
@@ -305,65 +260,3 @@ def _taken(processed: Processed, thumbnails: Thumbnailing | None) -> Iterator[Re
             yield Unreadable(result.file, reason)
         else:
             yield result
-
-
-def _connect(address: str) -> Any:
-    """Ray, connected, and quiet. Raises WorkersFailed."""
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    try:
-        import ray
-        import ray.exceptions
-    except ImportError as error:
-        raise WorkersFailed(
-            "Ray is not installed; pip install 'text-image-search[ray]', or leave out --ray"
-        ) from error
-    # It prints what the cluster tells of workers that died, on stdout, whatever log_to_driver is.
-    ray._private.worker.print_to_stdstream = lambda data, ignore_prefix=False: None
-    may_start = address == "default" and not os.environ.get("RAY_ADDRESS")
-    if address in ("default", "auto"):
-        address = os.environ.get("RAY_ADDRESS") or "auto"
-    answered = False
-    try:
-        _knock(address)
-        answered = True
-        try:
-            _init(ray, address)
-        except ConnectionError:
-            if not may_start:
-                raise
-            address = "local"
-            _init(ray, address)
-    # Ray ends the process where a cluster does not answer, and raises bare exceptions.
-    except (Exception, SystemExit) as error:
-        ray.shutdown()
-        reason = getattr(error, "strerror", None) or first_line(error).partition(". ")[0]
-        if address == "local":
-            raise WorkersFailed(f"Ray cannot be started here ({reason})") from error
-        where = "here" if address == "auto" else f"at {address}"
-        advice = "start one with ray start --head, or use --ray local"
-        if answered and address.startswith("ray://"):
-            advice = "set RAY_AUTH_MODE=token if it asks for a token"
-        raise WorkersFailed(f"no Ray cluster answers {where} ({reason}); {advice}") from error
-    return ray
-
-
-def _knock(address: str) -> None:
-    """Find out at once whether anybody listens; Ray takes minutes. Raises OSError."""
-    parts = urlsplit(address if "://" in address else f"ray://{address}")
-    if parts.hostname and parts.port:
-        socket.create_connection((parts.hostname, parts.port), CONNECT_S).close()
-
-
-def _init(ray: Any, address: str) -> None:
-    quiet = {"log_to_driver": False, "logging_level": logging.CRITICAL + 1}
-    if address != "local":
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what it warns of, it raises, too
-            ray.init(address, **quiet)
-        return
-    own = {"include_dashboard": False, "object_store_memory": LOCAL_OBJECT_STORE}
-    try:
-        ray.init(address, **quiet, **own)
-    except Exception:  # its parts have half a minute, too little on a machine that is busy
-        ray.shutdown()
-        ray.init(address, **quiet, **own)

@@ -1,12 +1,12 @@
 """The collection's fields, and entities to rows of it and back."""
 
 from collections.abc import Mapping
-from hashlib import blake2b
 from typing import Any
 
+import numpy as np
 from pymilvus import CollectionSchema, DataType, MilvusClient
 
-from milvus.entities import Embedding, ImageRow, ModelRecord
+from milvus.entities import Embedding, ImageRow
 
 KEY = "m_id"
 EMBEDDING = "embedding"
@@ -25,13 +25,6 @@ FIXED_FIELDS = (
     "width",
     "height",
 )
-
-# Prefix of the collection's properties that are ours.
-_PROPERTY = "image_search."
-RUN_PROPERTIES = f"{_PROPERTY}run."
-TUNED_PROPERTY = f"{_PROPERTY}tuned"
-TOKEN_PROPERTIES = f"{_PROPERTY}token."
-IMPORT_PROPERTY = f"{_PROPERTY}import"
 
 
 def build_schema(dim: int) -> CollectionSchema:
@@ -63,38 +56,6 @@ def from_entity(key: int, entity: Mapping[str, Any]) -> ImageRow:
     return ImageRow(m_id=int(key), extras=extras, **known)
 
 
-def model_properties(record: ModelRecord) -> dict[str, str]:
-    """The collection's properties that record its model."""
-    return {
-        f"{_PROPERTY}model_id": record.model_id,
-        f"{_PROPERTY}dim": str(record.dim),
-        f"{_PROPERTY}metric_type": "IP",
-        f"{_PROPERTY}model_name": record.name,
-        f"{_PROPERTY}pretrained": record.pretrained or "",
-    }
-
-
-def token_property(library: str) -> str:
-    """The collection's property that holds a library's token (see ``ImageStore.token``)."""
-    return f"{TOKEN_PROPERTIES}{_short(library)}"
-
-
-def run_property(library: str) -> str:
-    """The collection's property that holds a library's last run."""
-    return f"{RUN_PROPERTIES}{_short(library)}"
-
-
-def _short(library: str) -> str:
-    return blake2b(library.encode(), digest_size=8).hexdigest()
-
-
-def model_record(properties: Mapping[str, str]) -> ModelRecord | None:
-    """The model that a collection's properties record; None where they are not ours."""
-    if f"{_PROPERTY}model_id" not in properties:
-        return None
-    return ModelRecord(
-        model_id=properties[f"{_PROPERTY}model_id"],
-        dim=int(properties[f"{_PROPERTY}dim"]),
-        name=properties[f"{_PROPERTY}model_name"],
-        pretrained=properties[f"{_PROPERTY}pretrained"] or None,
-    )
+def embedding_of(entity: Mapping[str, Any]) -> Embedding:
+    """The embedding that pymilvus read."""
+    return np.asarray(entity[EMBEDDING], dtype=np.float32)

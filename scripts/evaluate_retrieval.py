@@ -41,9 +41,9 @@ from configs.sources import SettingsError
 from embeddings.encoder import Encoder
 from embeddings.errors import EncoderError
 from embeddings.load import load_encoder
+from indexer.command.progress import Progress
 from indexer.errors import IndexingError, NotAFolder
 from indexer.pipeline import PipelineOptions, index_library
-from indexer.progress import Progress
 from indexer.scan import check_root
 from milvus.collection import MilvusCollection
 from milvus.connection import Connection

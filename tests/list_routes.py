@@ -7,12 +7,9 @@ from pathlib import Path
 
 from fakes import FakeEncoder, MemoryStore
 from fastapi.routing import iter_route_contexts
+from small_api import small_api
 from starlette.routing import BaseRoute, Mount
 
-from webapp.allowed_folders import AllowedFolders
-from webapp.api import build_api
-from webapp.indexing import Indexing
-from webapp.media import Thumbnails
 from webapp.search import SearchService
 from webapp.ui import build_page, mount_page
 
@@ -31,15 +28,6 @@ def listed(routes: Sequence[BaseRoute], above: str = "") -> Iterator[tuple[str, 
 
 if __name__ == "__main__":
     service = SearchService(MemoryStore(), lambda record: FakeEncoder())
-    app = build_api(
-        service,
-        Thumbnails(Path("unused"), 1),
-        Indexing(AllowedFolders()),
-        index_type=lambda: "IVF_FLAT",
-        metric_type="IP",
-        default_top_k=16,
-        max_query_chars=1000,
-        max_upload_bytes=1000,
-    )
+    app = small_api(MemoryStore(), FakeEncoder(), Path("unused"))
     mount_page(app, build_page(service, 1000), mcp=True)
     sys.stdout.write(json.dumps(sorted(set(listed(app.routes)))))

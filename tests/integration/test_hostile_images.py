@@ -15,6 +15,7 @@ from hostile_images import bombs_jpeg, bombs_png
 from hostile_images.corpus import QUICK, corpus
 from hostile_images.judge import judge
 from PIL import Image, ImageOps
+from small_api import small_api
 from support import run
 
 from embeddings.decoding.decode import Decoded, decode, decode_here
@@ -22,11 +23,6 @@ from embeddings.decoding.ordinary import is_ordinary
 from embeddings.errors import ImageError
 from embeddings.images import ImageTransform
 from milvus.entities import ImageRow
-from webapp.allowed_folders import AllowedFolders
-from webapp.api import build_api
-from webapp.indexing import Indexing
-from webapp.media import Thumbnails
-from webapp.search import SearchService
 
 TRANSFORM = ImageTransform((56, 56))
 MOST = 200_000_000
@@ -76,15 +72,8 @@ def test_queries_and_views_of_them_are_answered(tmp_path: Path) -> None:
             content_hash, 9, 9,
         )  # fmt: skip
         store.upsert([row], [np.array([1, 0, 0, 0], dtype=np.float32)])
-    app = build_api(
-        SearchService(store, lambda record: encoder),
-        Thumbnails(tmp_path / "thumbnails", MOST),
-        Indexing(AllowedFolders()),
-        index_type=lambda: "IVF_FLAT",
-        metric_type="IP",
-        default_top_k=16,
-        max_query_chars=1000,
-        max_upload_bytes=40_000_000,
+    app = small_api(
+        store, encoder, tmp_path / "thumbnails", max_pixels=MOST, max_upload_bytes=40_000_000
     )
     searched, shown = [], []
     with TestClient(app) as client:  # which raises what the application does not answer

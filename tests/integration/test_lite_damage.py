@@ -17,7 +17,8 @@ from milvus.connection import Connection
 from milvus.entities import ImageRow, ModelRecord
 from milvus.errors import StoreDamaged, StoreError, StoreUnwritable
 from milvus.lite import lite_address
-from milvus.schema import build_schema, model_properties
+from milvus.properties import model_properties
+from milvus.schema import build_schema
 
 RECORD = ModelRecord("m/a", 4, "m", None)
 ROWS = 40

@@ -11,6 +11,7 @@ import pytest
 from fakes import RECORD, FakeEncoder
 from fastapi.testclient import TestClient
 from PIL import Image, ImageOps
+from small_api import small_api
 
 from embeddings.images import ImageTransform
 from embeddings.leftovers import Leftovers
@@ -23,11 +24,6 @@ from indexer.thumbnailing import Thumbnailing
 from milvus.collection import MilvusCollection
 from milvus.connection import Connection
 from milvus.filters import ImageFilter
-from webapp.allowed_folders import AllowedFolders
-from webapp.api import build_api
-from webapp.indexing import Indexing
-from webapp.media import Thumbnails
-from webapp.search import SearchService
 
 pytestmark = pytest.mark.photos
 
@@ -74,15 +70,8 @@ class Indexed:
 
     def client(self) -> TestClient:
         """The page's routes over the same store and thumbnails."""
-        api = build_api(
-            SearchService(self.store, lambda record: Encoder()),
-            Thumbnails(self.data / "thumbnails", 10**8),
-            Indexing(AllowedFolders()),
-            index_type=lambda: "IVF_FLAT",
-            metric_type="IP",
-            default_top_k=PAGE,
-            max_query_chars=1000,
-            max_upload_bytes=100_000,
+        api = small_api(
+            self.store, Encoder(), self.data / "thumbnails", top_k=PAGE, max_pixels=10**8
         )
         return TestClient(api)
 

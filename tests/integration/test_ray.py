@@ -161,7 +161,9 @@ def test_the_index_is_that_of_a_plain_run_though_a_worker_is_killed(
     assert process.returncode == 0, err
     assert (report(out), first["added"]) == (first, PICTURES + 1)
     assert all(line.startswith("{") for line in out.splitlines())  # nothing of Ray's
-    assert [line.split()[0] for line in err.splitlines()] == ["loading", "62", "skipped"], err
+    said = [line.split()[0] for line in err.splitlines()]
+    # A busy machine may start the workers late enough for the indexer to say that it waits.
+    assert [word for word in said if word != "waiting"] == ["loading", "62", "skipped"], err
     assert_same(plain, spread)
     assert len(spread.thumbnails()) == PICTURES
 

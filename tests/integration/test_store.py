@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from embeddings.encoder import Embeddings
-from milvus import collection
+from milvus import scanning
 from milvus.collection import MilvusCollection
 from milvus.connection import Connection
 from milvus.entities import ImageRow, ModelRecord, image_id
@@ -335,7 +335,7 @@ def test_a_scan_goes_on_where_it_was(
     filled: tuple[MilvusCollection, list[ImageRow], Embeddings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, rows, _ = filled
-    whole, asked = collection._next, 0
+    whole, asked = scanning._next, 0
 
     def lost_now_and_then(*words: Any) -> list[dict[str, Any]]:
         nonlocal asked
@@ -344,8 +344,8 @@ def test_a_scan_goes_on_where_it_was(
             raise StoreUnavailable("the connection was lost")
         return whole(*words)
 
-    monkeypatch.setattr(collection, "SCAN_BATCH", 10)
-    monkeypatch.setattr(collection, "_next", lost_now_and_then)
+    monkeypatch.setattr(scanning, "SCAN_BATCH", 10)
+    monkeypatch.setattr(scanning, "_next", lost_now_and_then)
     assert sorted(found.m_id for found in store.rows()) == sorted(row.m_id for row in rows)
     in_a = sorted(found.m_id for found, _ in store.entities(ImageFilter(categories=("a",))))
     assert in_a == sorted(row.m_id for row in rows if row.category == "a")
@@ -354,6 +354,6 @@ def test_a_scan_goes_on_where_it_was(
     def always_lost(*words: Any) -> list[dict[str, Any]]:
         raise StoreUnavailable("the connection was lost")
 
-    monkeypatch.setattr(collection, "_next", always_lost)
+    monkeypatch.setattr(scanning, "_next", always_lost)
     with pytest.raises(StoreUnavailable):
         list(store.rows())

@@ -12,19 +12,15 @@ from fakes import FakeEncoder, MemoryStore
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from PIL import Image
+from small_api import small_api
 
 from embeddings.errors import WeightsNotFound
 from milvus.entities import ImageRow
 from milvus.errors import StoreUnavailable
 from webapp.accounts import Accounts
-from webapp.allowed_folders import AllowedFolders
-from webapp.api import build_api
 from webapp.auth import BasicAuth
-from webapp.indexing import Indexing
 from webapp.loaded import EncoderLoader
-from webapp.media import Thumbnails
 from webapp.query_body import moment_ns
-from webapp.search import SearchService
 
 
 @pytest.fixture
@@ -41,16 +37,7 @@ def app(store: MemoryStore, encoder: FakeEncoder, picture: Path, tmp_path: Path)
         blake2b(picture.read_bytes(), digest_size=16).hexdigest(), 800, 600,
     )  # fmt: skip
     store.upsert([row], [np.array([1, 0, 0, 0], dtype=np.float32)])
-    return build_api(
-        SearchService(store, lambda record: encoder),
-        Thumbnails(tmp_path / "thumbnails", 10_000_000),
-        Indexing(AllowedFolders()),
-        index_type=lambda: "IVF_FLAT",
-        metric_type="IP",
-        default_top_k=16,
-        max_query_chars=1000,
-        max_upload_bytes=100_000,
-    )
+    return small_api(store, encoder, tmp_path / "thumbnails")
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import settings_table
 
-import indexer.cli
 from configs.commandline import option_name
 from configs.settings import fields
+from indexer.command.options import parser as parser_of_indexer
 from webapp.commands.options import parser as parser_of_commands
 
 ROOT = Path(__file__).parent.parent.parent
@@ -29,7 +29,7 @@ def test_every_command_is_in_the_readme() -> None:
 def test_every_setting_is_an_option_somewhere() -> None:
     parser = parser_of_commands()
     (commands,) = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
-    text = "".join(p.format_help() for p in [indexer.cli._parser(), *commands.choices.values()])
+    text = "".join(p.format_help() for p in [parser_of_indexer(), *commands.choices.values()])
     assert [key for key in fields() if f"{option_name(key)} " not in text] == []
 
 

@@ -20,13 +20,19 @@ ALLOWED = {
     "webapp": {"embeddings", "milvus"},
 }
 # The composition roots alone read settings; serving.py and ui.py alone import the page's library.
-READ_SETTINGS = ("indexer/cli.py", "webapp/cli.py", "webapp/commands/", "webapp/serving.py")
+READ_SETTINGS = (
+    "indexer/cli.py",
+    "indexer/command/",
+    "webapp/cli.py",
+    "webapp/commands/",
+    "webapp/serving.py",
+)
 ONLY_IN = {
     "torch": "embeddings/openclip/",
     "open_clip": "embeddings/openclip/",
     "pymilvus": "milvus/",
     "milvus_lite": "milvus/",
-    "ray": "indexer/on_ray.py",
+    "ray": "indexer/ray_cluster.py",
     "gradio": ("webapp/ui.py", "webapp/serving.py"),
 }
 

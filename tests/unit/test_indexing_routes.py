@@ -11,13 +11,11 @@ from typing import Any
 import pytest
 from fakes import FakeEncoder, MemoryStore
 from fastapi.testclient import TestClient
+from small_api import small_api
 
 from milvus.errors import StoreUnavailable
 from webapp.allowed_folders import AllowedFolders
-from webapp.api import build_api
 from webapp.indexing import INDEXER, Indexing
-from webapp.media import Thumbnails
-from webapp.search import SearchService
 
 WAIT_S = 30
 PROGRESS = {
@@ -83,16 +81,7 @@ def start(
         command = (sys.executable, "-c", program)
         indexing = Indexing(AllowedFolders(allowed), command=command, **more)
         made.append(indexing)
-        app = build_api(
-            SearchService(store, lambda record: encoder),
-            Thumbnails(tmp_path / "thumbnails", 10_000_000),
-            indexing,
-            index_type=lambda: "IVF_FLAT",
-            metric_type="IP",
-            default_top_k=16,
-            max_query_chars=1000,
-            max_upload_bytes=100_000,
-        )
+        app = small_api(store, encoder, tmp_path / "thumbnails", indexing=indexing)
         return TestClient(app)
 
     yield start

@@ -7,18 +7,14 @@ import numpy as np
 import pytest
 from fakes import FakeEncoder, MemoryStore
 from fastapi.testclient import TestClient
+from small_api import small_api
 
 from milvus.entities import ImageRow, image_id
 from milvus.runs import LastRun
-from webapp.allowed_folders import AllowedFolders
-from webapp.api import build_api
-from webapp.indexing import Indexing
 from webapp.library import MAP_OF
-from webapp.media import Thumbnails
 from webapp.montage import representatives
 from webapp.presenters import thumbnail_url
 from webapp.projection import project, shares
-from webapp.search import SearchService
 
 HOSTILE = ['say "hi"', "it's", "\\", "🍋", "", "a, b or category != ''", "<script>", "x" * 255]
 HOUR_NS = 3_600_000_000_000
@@ -44,16 +40,7 @@ def put(store: MemoryStore, category: str, embeddings: np.ndarray, library: str 
 
 @pytest.fixture
 def client(store: MemoryStore, encoder: FakeEncoder, tmp_path: Path) -> TestClient:
-    app = build_api(
-        SearchService(store, lambda record: encoder),
-        Thumbnails(tmp_path / "thumbnails", 10_000_000),
-        Indexing(AllowedFolders([tmp_path])),
-        index_type=lambda: "IVF_FLAT",
-        metric_type="IP",
-        default_top_k=16,
-        max_query_chars=1000,
-        max_upload_bytes=100_000,
-    )
+    app = small_api(store, encoder, tmp_path / "thumbnails", allowed=[tmp_path])
     return TestClient(app)
 
 

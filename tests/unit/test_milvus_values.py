@@ -12,7 +12,8 @@ from milvus.errors import (
 )
 from milvus.filters import equals, one_of, quoted
 from milvus.lite import is_lite
-from milvus.schema import from_entity, model_properties, model_record, to_entity
+from milvus.properties import model_properties, model_record
+from milvus.schema import from_entity, to_entity
 
 
 def test_ids_are_stable_positive_and_depend_on_both_parts() -> None:

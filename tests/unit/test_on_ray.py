@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from fakes import FakeEncoder
 
-from indexer.on_ray import TRIES, _Job, _Run, _taken
+from indexer.jobs import TRIES, Job, Run
+from indexer.on_ray import _taken
 from indexer.prepare import Unreadable
 from indexer.remote_worker import Processed, RemoteWorker, origin_keys
 from indexer.source import FoundFile
@@ -28,7 +29,7 @@ def test_a_file_that_only_the_worker_misses_is_not_gone(tmp_path: Path) -> None:
 
 
 def test_files_that_may_end_a_worker_are_tried_alone_and_not_for_ever() -> None:
-    run = _Run(iter([FILES]))
+    run = Run(iter([FILES]))
     tried = []
     given_up = []
     under_way = 0
@@ -43,10 +44,10 @@ def test_files_that_may_end_a_worker_are_tried_alone_and_not_for_ever() -> None:
 
 
 def test_what_is_under_way_ends_before_a_file_is_alone() -> None:
-    run = _Run(iter([FILES[:1], FILES[1:]]))
-    run.suspects.append(_Job(FILES[:1], alone=True))
-    assert [run.next(0), run.next(1), run.next(2)] == [_Job(FILES[:1]), _Job(FILES[1:]), None]
-    assert run.next(0) == _Job(FILES[:1], alone=True)
+    run = Run(iter([FILES[:1], FILES[1:]]))
+    run.suspects.append(Job(FILES[:1], alone=True))
+    assert [run.next(0), run.next(1), run.next(2)] == [Job(FILES[:1]), Job(FILES[1:]), None]
+    assert run.next(0) == Job(FILES[:1], alone=True)
 
 
 @pytest.mark.parametrize("makes_thumbnails", [True, False])

@@ -5,17 +5,13 @@ from pathlib import Path
 import pytest
 from fakes import FakeEncoder, MemoryStore
 from fastapi.testclient import TestClient
+from small_api import small_api
 
 from milvus.entities import ImageRow, image_id
 from webapp import library_facts
-from webapp.allowed_folders import AllowedFolders
-from webapp.api import build_api
 from webapp.doctor import check_text, size_check
-from webapp.indexing import Indexing
 from webapp.library_facts import FILE_HOLDS, outgrown, read_facts
-from webapp.media import Thumbnails
 from webapp.presenters import stats_text
-from webapp.search import SearchService
 
 COMMAND = "image-search copy --to http://localhost:19530"
 HELD = 3
@@ -38,16 +34,7 @@ def add(store: MemoryStore, upto: int) -> None:
 
 
 def told(store: MemoryStore, encoder: FakeEncoder, folder: Path) -> object:
-    app = build_api(
-        SearchService(store, lambda record: encoder),
-        Thumbnails(folder, 10_000_000),
-        Indexing(AllowedFolders([])),
-        index_type=lambda: "IVF_FLAT",
-        metric_type="IP",
-        default_top_k=16,
-        max_query_chars=1000,
-        max_upload_bytes=100_000,
-    )
+    app = small_api(store, encoder, folder)
     return TestClient(app).get("/api/library").json()["move_to_server"]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-import indexer.cli
+from indexer.command.running import end_with_ctrl_c
 from milvus import patience
 from milvus.connection import Connection
 from milvus.errors import StoreError, StoreUnavailable
@@ -88,7 +88,7 @@ def test_ctrl_c_ends_the_waiting_of_an_indexer() -> None:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         patient = Patience(60)
-        indexer.cli._end_with_ctrl_c(patient)
+        end_with_ctrl_c(patient)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
         operation = Flaky(1)

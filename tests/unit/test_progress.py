@@ -1,18 +1,21 @@
+import contextlib
 import json
 
 import pytest
 
-import indexer.progress
-from indexer.progress import JsonProgress
+from configs import progress as bars
+from indexer.command import progress as progress_module
+from indexer.command.progress import JsonProgress, Progress
 from indexer.report import IndexReport
 from indexer.source import Skipped
+from webapp.commands.copy_progress import CopyProgress
 
 
 def test_progress_for_programs(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [100.0]
-    monkeypatch.setattr(indexer.progress.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(progress_module.time, "monotonic", lambda: clock[0])
     report = IndexReport()
     with JsonProgress("/l", 100) as progress:
         for _ in range(98):
@@ -40,3 +43,41 @@ def test_nobody_who_reads_it_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(BrokenPipeError):
         progress(IndexReport())
     progress.__exit__(BrokenPipeError, BrokenPipeError(), None)  # tries no second time
+
+
+def test_without_a_terminal_a_line_is_told_now_and_then(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [100.0]
+    monkeypatch.setattr(bars.time, "monotonic", lambda: clock[0])
+    with Progress("/of/pictures", 90) as progress:
+        for seconds in range(40):
+            clock[0] = 100.0 + seconds
+            progress(IndexReport(added=seconds))
+    assert capsys.readouterr().err.splitlines() == ["pictures: 15 of 90", "pictures: 30 of 90"]
+    with CopyProgress(bulk=True) as copied:
+        copied(10, 90)
+        clock[0] += bars.QUIET_INTERVAL_S
+        copied(50, 90)
+        copied.importing(3)
+        copied.importing(4)
+        clock[0] += bars.QUIET_INTERVAL_S
+        copied.importing(5)
+    said = ["copy: 50 of 90", "import: 3 %", "import: 5 %"]
+    assert capsys.readouterr().err.splitlines() == said
+
+
+@pytest.mark.parametrize(
+    ("bulk", "said"),
+    [
+        (False, "copied 1,200 of 9,000; the same command goes on from there\n"),
+        (True, "the copy is not complete; the same command completes it\n"),
+    ],
+)
+def test_a_copy_that_was_stopped_says_how_it_goes_on(
+    capsys: pytest.CaptureFixture[str], bulk: bool, said: str
+) -> None:
+    with contextlib.suppress(KeyboardInterrupt), CopyProgress(bulk=bulk) as copied:
+        copied(1200, 9000)
+        raise KeyboardInterrupt
+    assert capsys.readouterr().err == said

@@ -17,15 +17,12 @@ from hypothesis import strategies as st
 from PIL import Image
 from properties import examples
 from pydantic import ValidationError
+from small_api import small_api
 
 from embeddings.service import Limits, Vectorizer, build_service
 from embeddings.wire import Meta, VectorizeAnswer
 from webapp.allowed_folders import AllowedFolders
-from webapp.api import build_api
 from webapp.errors import BadFolder, NotAllowed
-from webapp.indexing import Indexing
-from webapp.media import Thumbnails
-from webapp.search import SearchService
 
 TEXT = st.text(st.characters(), max_size=20) | st.sampled_from(["\ud800", "\0", "..", "/", ""])
 JSON = st.recursive(
@@ -63,15 +60,8 @@ def encoder_service(encoder: FakeEncoder) -> TestClient:
 
 @pytest.fixture
 def api(store: MemoryStore, encoder: FakeEncoder, tmp_path: Path) -> TestClient:
-    app = build_api(
-        SearchService(store, lambda record: encoder),
-        Thumbnails(tmp_path / "thumbnails", 1_000_000),
-        Indexing(AllowedFolders([tmp_path])),
-        index_type=lambda: "IVF_FLAT",
-        metric_type="IP",
-        default_top_k=16,
-        max_query_chars=1000,
-        max_upload_bytes=100_000,
+    app = small_api(
+        store, encoder, tmp_path / "thumbnails", allowed=[tmp_path], max_pixels=1_000_000
     )
     return TestClient(app)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from configs.commandline import DONE, WRONG_USAGE
 from configs.settings import Settings
+from configs.stores import target_of
 from webapp.commands.parts import PROGRAM, say, say_waiting, store_of
 
 if TYPE_CHECKING:
@@ -15,18 +16,16 @@ if TYPE_CHECKING:
 
 def copy(settings: Settings, merge: bool, as_json: bool) -> int:
     """Copy the index into another store."""
-    from milvus.collection import MilvusCollection
-    from milvus.connection import Connection
     from milvus.errors import StoreError
     from milvus.lock import writing
+    from milvus.opening import open_collection
     from milvus.patience import Patience
-    from milvus.tls import Tls
     from webapp.bulk_copying import bulk_copy, worth_it
-    from webapp.copy_progress import CopyProgress
+    from webapp.commands.copy_progress import CopyProgress
     from webapp.copying import copy
 
-    to = settings.to
-    if to.address is None:
+    there = target_of(settings)
+    if there is None:
         print(f"{PROGRAM}: say where to: image-search copy --to URI", file=sys.stderr)
         return WRONG_USAGE
     place = _bulk_place(settings)
@@ -34,17 +33,8 @@ def copy(settings: Settings, merge: bool, as_json: bool) -> int:
         print(f"{PROGRAM}: --merge and a bulk import do not go together", file=sys.stderr)
         return WRONG_USAGE
     patience = Patience(settings.milvus.retry_seconds, say)
-    connection = Connection(
-        to.address,
-        token=to.secret_token,
-        db_name=to.db_name,
-        timeout=settings.milvus.timeout,
-        tls=Tls(**to.tls),
-        patience=patience,
-    )
+    target = open_collection(**there, patience=patience)
     source = store_of(settings, patience)
-    collection = to.collection or settings.milvus.collection
-    target = MilvusCollection(connection, collection, settings.milvus.index_type)
     locks = sorted({store.lock_file(settings.locks_dir) for store in (source, target)})
     try:
         source.model()  # before the other store is made
@@ -64,7 +54,7 @@ def copy(settings: Settings, merge: bool, as_json: bool) -> int:
                     source, target, place, on_progress=progress, on_import=progress.importing
                 )
     except StoreError as error:
-        if to.address not in str(error) or to.address == settings.milvus_uri:
+        if there["uri"] not in str(error) or there["uri"] == settings.milvus_uri:
             raise
         words = str(error).replace("--milvus-uri", "--to").replace("--milvus-", "--to-")
         raise type(error)(words) from error

@@ -3,6 +3,7 @@
 import sys
 from typing import TYPE_CHECKING
 
+from configs import stores
 from configs.settings import Settings
 
 if TYPE_CHECKING:
@@ -20,21 +21,10 @@ def store_of(
     settings: Settings, patience: "Patience | None" = None, name: str | None = None
 ) -> "MilvusCollection":
     """The collection of the settings, or another one of that store."""
-    from milvus.collection import MilvusCollection
-    from milvus.connection import Connection
-    from milvus.tls import Tls
+    from milvus.opening import open_collection
 
-    connection = Connection(
-        settings.milvus_uri,
-        token=settings.milvus.secret_token,
-        db_name=settings.milvus.db_name,
-        timeout=settings.milvus.timeout,
-        tls=Tls(**settings.milvus.tls),
-        create=False,  # a search in the wrong place should not leave a store there
-        patience=patience,
-    )
-    collection = name or settings.milvus.collection
-    return MilvusCollection(connection, collection, settings.milvus.index_type)
+    # A search in the wrong place should not leave a store there.
+    return open_collection(**stores.store_of(settings, name), create=False, patience=patience)
 
 
 def service_of(

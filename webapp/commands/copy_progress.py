@@ -1,14 +1,10 @@
 """Show where a copy is: a bar on a terminal, a quiet line now and then elsewhere."""
 
 import sys
-import time
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any
 
-from tqdm import tqdm
-
-QUIET_INTERVAL_S = 15.0
+from configs.progress import Bar
 
 
 class CopyProgress(AbstractContextManager["CopyProgress"]):
@@ -19,35 +15,36 @@ class CopyProgress(AbstractContextManager["CopyProgress"]):
 
     def __init__(self, *, bulk: bool = False) -> None:
         self._bulk = bulk
-        self._imported: int | None = None
-        self._bar: Any = None
+        self._copied: Bar | None = None
+        self._imported: Bar | None = None
+        self._percent: int | None = None
         self._done = self._total = 0
-        self._next_line = time.monotonic() + QUIET_INTERVAL_S
 
     def __call__(self, done: int, total: int) -> None:
         """Show where it is."""
         self._done, self._total = done, total
-        if sys.stderr.isatty():
-            self._bar = self._bar or tqdm(total=total, desc="copy", unit="img", file=sys.stderr)
-            self._bar.update(done - self._bar.n)
-        elif time.monotonic() > self._next_line:
-            self._next_line = time.monotonic() + QUIET_INTERVAL_S
-            sys.stderr.write(f"copy: {done} of {total}\n")
+        if self._copied is None:
+            self._close()
+            self._copied = Bar("copy", total, lambda done: f"copy: {done} of {total}")
+        self._copied.show(done)
 
     def importing(self, percent: int) -> None:
         """Show how much the server has imported."""
-        if percent == self._imported:
+        if percent == self._percent:
             return
-        if sys.stderr.isatty():
-            if self._imported is None and self._bar is not None:
-                self._bar.close()
-                self._bar = None
-            self._bar = self._bar or tqdm(total=100, desc="import", unit="%", file=sys.stderr)
-            self._bar.update(percent - self._bar.n)
-        elif self._imported is None or time.monotonic() > self._next_line:
-            self._next_line = time.monotonic() + QUIET_INTERVAL_S
-            sys.stderr.write(f"import: {percent} %\n")
-        self._imported = percent
+        self._percent = percent
+        if self._imported is None:
+            self._close()
+            self._imported = Bar(
+                "import", 100, lambda percent: f"import: {percent} %", unit="%", at_once=True
+            )
+        self._imported.show(percent)
+
+    def _close(self) -> None:
+        """End what is shown: one bar at a time."""
+        for bar in (self._copied, self._imported):
+            if bar is not None:
+                bar.close()
 
     def __exit__(
         self,
@@ -55,8 +52,7 @@ class CopyProgress(AbstractContextManager["CopyProgress"]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._bar is not None:
-            self._bar.close()
+        self._close()
         if error is not None and self._bulk:
             sys.stderr.write("the copy is not complete; the same command completes it\n")
         elif error is not None and self._done:

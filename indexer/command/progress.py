@@ -7,14 +7,11 @@ import time
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
-from tqdm import tqdm
-
+from configs.progress import Bar
 from indexer.report import IndexReport
 from milvus.entities import printable
 
-QUIET_INTERVAL_S = 15.0
 JSON_INTERVAL_S = 0.2
 
 
@@ -23,22 +20,12 @@ class Progress(AbstractContextManager["Progress"]):
     that it will find."""
 
     def __init__(self, library: str, total: int) -> None:
-        self._label = Path(library).name or library
-        self._total = total
-        self._next_line = time.monotonic() + QUIET_INTERVAL_S
-        self._bar: Any = None
-        if sys.stderr.isatty():
-            self._bar = tqdm(
-                total=total, desc=self._label, unit="img", file=sys.stderr, smoothing=0.1
-            )
+        label = Path(library).name or library
+        self._bar = Bar(label, total, lambda done: f"{label}: {done} of {total}")
 
     def __call__(self, report: IndexReport) -> None:
         """Show where a run is."""
-        if self._bar is not None:
-            self._bar.update(report.done - self._bar.n)
-        elif time.monotonic() > self._next_line:
-            self._next_line = time.monotonic() + QUIET_INTERVAL_S
-            sys.stderr.write(f"{self._label}: {report.done} of {self._total}\n")
+        self._bar.show(report.done)
 
     def __exit__(
         self,
@@ -46,8 +33,7 @@ class Progress(AbstractContextManager["Progress"]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._bar is not None:
-            self._bar.close()
+        self._bar.close()
 
 
 class JsonProgress(AbstractContextManager["JsonProgress"]):

@@ -1,0 +1,1 @@
+"""What the command ``index-folder`` is made of."""
