@@ -189,7 +189,8 @@ def test_a_password_guards_the_page(
     for path in ("/", "/config", "/api/search?q=a", "/healthz", "/page/start", "/manifest.json"):
         assert stranger.request.get(guarded + path).status == 401
     stranger.close()
-    context = browser.new_context(http_credentials={"username": "me", "password": "secret"})
+    credentials = {"username": "me", "password": "secret", "send": "always"}
+    context = browser.new_context(http_credentials=credentials)  # type: ignore[arg-type]
     friend = Visitor(context.new_page(), guarded).come()
     assert friend.found("a photo of a lemon").count("lemon") >= 14
     friend.expect_loaded()

@@ -28,9 +28,10 @@ export async function ask(path, options = {}) {
   if (answer.ok) out = false;
   if (answer.ok && body !== null) return body;
   const kind = body?.kind ?? OF_STATUS[answer.status] ?? (answer.status === 503 ? "busy" : "failed");
-  if (kind === "signed_out" && !out) {
+  if (kind === "signed_out") {
+    if (!out) signedOut();
     out = true;
-    signedOut();
+    throw new Problem(kind, ""); // the server's own words are for programs
   }
   throw new Problem(kind, body?.error ?? "");
 }

@@ -3,20 +3,23 @@
 import { $ } from "./dom.js";
 import { ask, onSignedOut } from "./server.js";
 
+let looking = null;
+
 /** `ended` is called when the server takes nothing from this visitor any more. */
 export function startSignedIn({ ended }) {
   onSignedOut(ended);
-  // Pictures say nothing of why they do not come, and a page that the browser kept asks for nothing.
-  const look = () => ask("page/start").catch(() => {});
-  let looking = null;
-  const failed = ({ target }) => {
-    if (!target.matches?.("img")) return;
-    looking ??= look().finally(() => (looking = null));
-  };
-  document.addEventListener("error", failed, true);
-  window.addEventListener("pageshow", (event) => event.persisted && look());
+  document.addEventListener("error", ({ target }) => target.matches?.("img") && lookWhy(), true);
+  // A page that the browser kept asks for nothing.
+  window.addEventListener("pageshow", (event) => event.persisted && lookWhy());
   // The last queries are this visitor's.
   $("#sign-out").addEventListener("submit", () => sessionStorage.clear());
+}
+
+/** A picture does not come, which says nothing of the reason: it may be that the session ended. */
+export function lookWhy() {
+  looking ??= ask("page/start")
+    .catch(() => {})
+    .finally(() => (looking = null));
 }
 
 /** Offer to sign out a user; nobody who came by another way. */
