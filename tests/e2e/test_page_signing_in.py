@@ -85,12 +85,18 @@ def test_signing_in_searching_and_signing_out(somebody: Visitor) -> None:
     somebody.expect_loaded()
     assert somebody.found("a photo of a banana").count("banana") >= 5
     assert page.evaluate("document.cookie") == ""
+    manifest = page.context.new_cdp_session(page).send("Page.getAppManifest")
+    assert (manifest["errors"], bool(manifest.get("data"))) == ([], True)
+    thumbnail = page.locator("#results img").first.get_attribute("src") or ""
+    assert "/thumbnail?v=" in thumbnail  # kept by the browser
     assert page.evaluate("sessionStorage.length") > 0  # the last queries
 
     page.get_by_role("button", name="Sign out").click()
     expect_the_form(somebody)
     assert page.context.cookies() == []
     assert page.evaluate("sessionStorage.length") == 0
+    page.goto(somebody.address + thumbnail)
+    expect_the_form(somebody)
     for step in ("history.back()", "history.back()", "location.reload()"):
         page.evaluate(step)
         expect_the_form(somebody)

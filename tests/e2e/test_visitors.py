@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -112,13 +113,13 @@ def test_who_signed_in_is_out_when_the_file_changes(
         assert client.get("/healthz").status_code == 200
         return client
 
-    with session("anna", "red") as first, session("ben", "blue") as other:
+    with closing(session("anna", "red")) as first, closing(session("ben", "blue")) as other:
         users.write_text(line("anna", "green") + ben)
         until = time.monotonic() + GIVE_UP_S
         while first.get("/healthz").status_code == 200:
             assert time.monotonic() < until, "anna's password changed and she is still in"
         assert other.get("/healthz").status_code == 200
-        with session("anna", "green") as again:
+        with closing(session("anna", "green")) as again:
             users.write_text(ben)
             until = time.monotonic() + GIVE_UP_S
             while again.get("/healthz").status_code == 200:

@@ -346,6 +346,7 @@ def test_signing_in_and_out(app: SignIn) -> None:
         out = await browser.post("/sign-out")
         assert (out.status_code, out.headers["location"]) == (303, "/")
         assert "Max-Age=0" in out.headers["set-cookie"]
+        assert out.headers["clear-site-data"] == '"cache"'
         assert (await browser.get("/")).status_code == 401
         late = await browser.get("/", headers={"Cookie": f"{name}={token}"})
         assert late.status_code == 401, "the token still opens"

@@ -27,6 +27,15 @@ export function drawSignedIn(user) {
   const form = $("#sign-out");
   form.hidden = !user;
   $("button", form).title = user ?? "";
+  if (user) sendSessionForManifest();
+}
+
+/** What makes the page an app is otherwise asked for without cookies, and refused. */
+function sendSessionForManifest() {
+  const link = $("link[rel=manifest]");
+  const own = link?.cloneNode();
+  own?.setAttribute("crossorigin", "use-credentials");
+  link?.replaceWith(own);
 }
 
 /** Sign in again: the server asks for it at any address, and leads back to this one. */
