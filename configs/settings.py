@@ -385,6 +385,15 @@ class ServerSettings(_Group):
         description="file of user:hash lines that image-search password prints, for several users",
         json_schema_extra=_option("--auth-file"),
     )
+    session_hours: float = Field(
+        24.0,
+        gt=0,
+        le=8760,
+        description="hours after which who signed in on the page must sign in again",
+    )
+    session_idle_hours: float = Field(
+        8.0, gt=0, le=8760, description="the same, since the last time that the page was used"
+    )
     root_path: str = Field(
         "",
         description="path below which a reverse proxy serves this, as in /pictures; / where it is "

@@ -34,6 +34,7 @@ class Accounts:
     ) -> None:
         self._key = secrets.token_bytes(32)
         self._plain = None if credentials is None else self._tag(credentials)
+        self._plain_user = None if credentials is None else normal(credentials.partition(":")[0])
         self._file = file
         self._say = say
         self._lock = threading.Lock()
@@ -58,6 +59,12 @@ class Accounts:
         known = self._users.get(normal(user))
         matches = (known or self._nobody).matches(password)
         return matches and known is not None
+
+    def entry(self, user: str) -> bytes | None:
+        """What is known of a user, as a value that another password changes; None of a stranger."""
+        name = normal(user)
+        known = self._users.get(name)
+        return None if known is None and name != self._plain_user else self._tag(str(known))
 
     def refresh(self) -> None:
         """Read the file again if it changed."""

@@ -13,6 +13,7 @@ from embeddings.service import Vectorizer
 from webapp.accounts import Accounts
 from webapp.announcing import say, shown_address
 from webapp.auth import BasicAuth
+from webapp.checking import PasswordChecks
 
 SHUTDOWN_S = 2
 
@@ -25,7 +26,7 @@ def serve_encoder(
     accounts: Accounts | None,
 ) -> None:
     """Serve ``app``, and fill ``loading``. Raises what ``load`` raises."""
-    guarded = BasicAuth(app, accounts) if accounts else app
+    guarded = BasicAuth(app, PasswordChecks(accounts)) if accounts else app
     server = uvicorn.Server(
         uvicorn.Config(
             guarded,

@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse, Response
 from milvus.errors import StoreError
 from webapp.answers import error_json
 from webapp.search import SearchService
+from webapp.signing_in import USER
 
 HERE = Path(__file__).parent
 # Every file that the page may ask for is in one of these folders; no other name is looked up.
@@ -74,7 +75,7 @@ def page_routes(service: SearchService, limits: PageLimits) -> APIRouter:
         return Response(asset.content, media_type=asset.media_type, headers=headers)
 
     @router.get("/page/start")
-    def start() -> dict[str, Any]:
+    def start(request: Request) -> dict[str, Any]:
         """What the page shows before the first search."""
         known: dict[str, Any] = {
             "model": str(service.loading),
@@ -83,6 +84,7 @@ def page_routes(service: SearchService, limits: PageLimits) -> APIRouter:
             "max_upload_bytes": limits.max_upload_bytes,
             "images": 0,
             "problem": None,
+            "user": request.scope.get(USER),
         }
         try:
             known["images"] = service.count()

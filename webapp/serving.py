@@ -21,7 +21,6 @@ from milvus.errors import CollectionMissing, StoreError, StoreUnavailable
 from webapp.accounts import Accounts
 from webapp.announcing import ALL_ADDRESSES, is_local, lan_address, say, say_qr, shown_address
 from webapp.api import build_api
-from webapp.auth import BasicAuth
 from webapp.bodies import BodyLimit
 from webapp.errors import CannotListen
 from webapp.gate import PageGate
@@ -30,6 +29,8 @@ from webapp.limits import SearchLimits
 from webapp.media import Thumbnails
 from webapp.proxy import Forwarded, RootPath
 from webapp.search import SearchService
+from webapp.sign_in_form import SIGN_IN, SIGN_OUT
+from webapp.signing_in import SignIn
 from webapp.sites import LOOPBACK, OwnSite
 
 # Where Gradio's routes are; ours are asked for their own.
@@ -136,7 +137,12 @@ def guarded(
     )
     app = BodyLimit(app, max_body_bytes)
     if accounts:
-        app = BasicAuth(app, accounts)
+        app = SignIn(
+            app,
+            accounts,
+            idle_s=settings.session_idle_hours * 3600,
+            longest_s=settings.session_hours * 3600,
+        )
     alone = local and not (settings.share or settings.root_path)
     app = OwnSite(app, LOOPBACK | {settings.host.lower()} if alone else None)
     if prefix := settings.root_path.rstrip("/"):
@@ -155,7 +161,7 @@ def close_rest_of_gradio(app: FastAPI, *, mcp: bool) -> None:
 def _refuse_own_names(app: FastAPI, root_path: str) -> None:
     """Below ``/api``, ``/api/search`` could be meant with the root path or without it."""
     paths = [str(getattr(route, "path", "")) for route in app.routes]
-    own = {path.split("/")[1] for path in paths if path}
+    own = {path.split("/")[1] for path in (*paths, SIGN_IN, SIGN_OUT) if path}
     first = root_path.split("/")[1] if root_path else ""
     if first and first in own | GRADIO_FOLDERS:
         raise CannotListen(

@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 
@@ -189,10 +190,13 @@ def test_a_password_guards_the_page(
     for path in ("/", "/config", "/api/search?q=a", "/healthz", "/page/start", "/manifest.json"):
         assert stranger.request.get(guarded + path).status == 401
     stranger.close()
-    context = browser.new_context(http_credentials={"username": "me", "password": "secret"})
+    # As a proxy sends it that asks for passwords itself.
+    basic = {"Authorization": f"Basic {b64encode(b'me:secret').decode()}"}
+    context = browser.new_context(extra_http_headers=basic)
     friend = Visitor(context.new_page(), guarded).come()
     assert friend.found("a photo of a lemon").count("lemon") >= 14
     friend.expect_loaded()
+    expect(friend.page.locator("#sign-out")).to_be_hidden()
     session = context.new_cdp_session(friend.page)
     assert session.send("Page.getAppManifest")["errors"] == []  # with the password, too
     context.close()

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -303,22 +304,70 @@ def guarded(place: Place, serve_all: Callable[..., str]) -> str:
     return serve_all(place.data, "--auth", "me:secret", "--mcp", cwd=place.working)
 
 
-def test_every_route_asks_a_stranger_for_the_password(guarded: str) -> None:
+def all_addresses() -> list[tuple[str, str]]:
+    """(method, path) of every route, and of some that there are not."""
     listed = [(method, filled(route, "1")) for method, route in routes()]
-    listed += [
-        ("GET", "/no/such/address"),
-        ("OPTIONS", "/"),
-        ("DELETE", "/api/search"),
-        ("PUT", "/"),
-    ]
-    for method, path in listed:
-        for header in ([], ["Authorization: Basic bWU6d3Jvbmc="], ["Authorization: Bearer secret"]):
+    listed += [("GET", "/no/such/address"), ("OPTIONS", "/"), ("DELETE", "/api/search")]
+    return [*listed, ("PUT", "/"), ("GET", "/sign-in"), ("GET", "/sign-out"), ("PUT", "/sign-in")]
+
+
+def cookie(address: str, token: str) -> str:
+    return f"Cookie: image-search-{urlsplit(address).port}={token}"
+
+
+def signed_in(address: str) -> str:
+    """The token of a new session."""
+    form = {"user": "me", "password": "secret"}
+    answer = httpx.post(f"{address}/sign-in", data=form, timeout=60)
+    assert answer.status_code == 303
+    return next(iter(answer.cookies.values()))
+
+
+def test_every_route_asks_a_stranger_for_the_password(guarded: str) -> None:
+    ended = signed_in(guarded)
+    assert ask(guarded, b"/healthz", "GET", cookie(guarded, ended)).status == 200
+    assert ask(guarded, b"/sign-out", "POST", cookie(guarded, ended)).status == 303
+    for method, path in all_addresses():
+        for header in (
+            [],
+            ["Authorization: Basic bWU6d3Jvbmc="],
+            ["Authorization: Bearer secret"],
+            [cookie(guarded, "made-up")],
+            [cookie(guarded, ended)],
+        ):
             answer = ask(guarded, path.encode(), method, *header)
             assert answer.status == 401, (method, path)
             assert b"www-authenticate: basic" in answer.head.lower()
     with httpx.Client(base_url=guarded, auth=("me", "secret"), timeout=60) as friend:
         for path in ("/", "/config", "/api/stats", "/healthz", "/api/docs"):
             assert friend.get(path).status_code == 200
+
+
+def test_every_route_shows_a_browser_that_is_not_signed_in_nothing(guarded: str) -> None:
+    browser = ["Accept: text/html,*/*", "Accept-Language: en"]
+    for method, path in all_addresses():
+        for header in ([], [cookie(guarded, "made-up")]):
+            answer = ask(guarded, path.encode(), method, *browser, *header)
+            assert answer.status == 401, (method, path)
+            assert b"www-authenticate" not in answer.head.lower()
+            page = method in ("GET", "HEAD")
+            assert (b"text/html" in answer.head.lower()) == page, (method, path)
+            assert page or json.loads(answer.body)["kind"] == "signed_out"
+
+
+def test_a_session_does_nothing_for_another_site(guarded: str) -> None:
+    """Where it could, by a GET that changes something or by any other method."""
+    session = cookie(guarded, signed_in(guarded))
+    for method, path in (*all_addresses(), ("POST", "/sign-in"), ("POST", "/sign-out")):
+        for foreign in ("Origin: http://evil.example", "Sec-Fetch-Site: cross-site"):
+            if method not in ("GET", "HEAD", "OPTIONS"):
+                answer = ask(guarded, path.encode(), method, session, foreign)
+                assert answer.status == 403, (method, path)
+    # What a GET reaches reads: signing in and out do not.
+    for path in (b"/sign-in?user=me&password=secret", b"/sign-out"):
+        answer = ask(guarded, path, "GET", session, "Sec-Fetch-Site: cross-site")
+        assert (answer.status, b"set-cookie" in answer.head.lower()) == (303, False)
+    assert ask(guarded, b"/healthz", "GET", session).status == 200
 
 
 def test_large_requests_are_refused_on_every_route(place: Place, serve: Callable[..., str]) -> None:

@@ -66,6 +66,8 @@ def test_what_a_server_says_names_no_password(served: tuple["subprocess.Popen[st
     for password in (PASSWORD, f"{PASSWORD}-wrong"):
         httpx.get(f"{address}/api/search?q=lemon", auth=("anna", password), timeout=60)
         httpx.get(f"{address}/nothing/here", auth=("anna", password), timeout=60)
+        form = {"user": "anna", "password": password}
+        assert password not in httpx.post(f"{address}/sign-in", data=form, timeout=60).text
     process.terminate()
     assert process.stderr is not None
     assert PASSWORD not in process.stderr.read()

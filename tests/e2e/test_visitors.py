@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,39 @@ def test_users_of_a_file(indexed: Path, serve: Callable[..., str], tmp_path: Pat
     )
 
 
+def test_who_signed_in_is_out_when_the_file_changes(
+    indexed: Path, serve: Callable[..., str], tmp_path: Path
+) -> None:
+    def line(user: str, given: str) -> str:
+        return password_line(user, given).stdout
+
+    users, ben = tmp_path / "users", line("ben", "blue")
+    users.write_text(line("anna", "red") + ben)
+    users.chmod(0o600)
+    address = serve(indexed, "--auth-file", str(users))
+
+    def session(user: str, password: str) -> httpx.Client:
+        client = httpx.Client(base_url=address, timeout=60)
+        form = {"user": user, "password": password, "next": "/healthz"}
+        answer = client.post("/sign-in", data=form)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/healthz")
+        assert client.get("/healthz").status_code == 200
+        return client
+
+    with closing(session("anna", "red")) as first, closing(session("ben", "blue")) as other:
+        users.write_text(line("anna", "green") + ben)
+        until = time.monotonic() + GIVE_UP_S
+        while first.get("/healthz").status_code == 200:
+            assert time.monotonic() < until, "anna's password changed and she is still in"
+        assert other.get("/healthz").status_code == 200
+        with closing(session("anna", "green")) as again:
+            users.write_text(ben)
+            until = time.monotonic() + GIVE_UP_S
+            while again.get("/healthz").status_code == 200:
+                assert time.monotonic() < until, "anna was removed and is still in"
+        assert other.get("/page/start").json()["user"] == "ben"
+
+
 def test_guessing_is_slowed_down(indexed: Path, serve: Callable[..., str]) -> None:
     address = serve(indexed, "--auth", "me:secret")
     codes = [httpx.get(address, auth=("me", f"{n}")).status_code for n in range(15)]
@@ -100,6 +134,8 @@ def test_guessing_is_slowed_down(indexed: Path, serve: Callable[..., str]) -> No
     answer = httpx.get(address, auth=("me", "another"))
     assert int(answer.headers["retry-after"]) >= 1
     assert "secret" not in answer.text
+    form = httpx.post(f"{address}/sign-in", data={"user": "me", "password": "secret"})
+    assert (form.status_code, "set-cookie" in form.headers) == (429, False)
 
 
 @pytest.mark.parametrize(
@@ -261,7 +297,7 @@ def found(pattern: str, text: str) -> str:
 
 
 def test_a_root_path_like_our_own_is_refused(indexed: Path) -> None:
-    for path in ("/api", "/media/x", "/assets"):
+    for path in ("/api", "/media/x", "/assets", "/sign-in"):
         line = first_line_of(indexed, "--root-path", path)
         assert f"--root-path {path} begins like this program's own addresses" in line
 

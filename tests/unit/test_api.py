@@ -19,6 +19,7 @@ from milvus.entities import ImageRow
 from milvus.errors import StoreUnavailable
 from webapp.accounts import Accounts
 from webapp.auth import BasicAuth
+from webapp.checking import PasswordChecks
 from webapp.loaded import EncoderLoader
 from webapp.query_body import moment_ns
 
@@ -172,7 +173,7 @@ def test_only_ids_that_are_indexed_lead_to_a_file(client: TestClient, path: str)
 
 
 def test_a_password_guards_every_route(app: FastAPI) -> None:
-    client = TestClient(BasicAuth(app, Accounts("me:pass:word")))
+    client = TestClient(BasicAuth(app, PasswordChecks(Accounts("me:pass:word"))))
     for path in ("/", "/healthz", "/api/search?q=red", "/api/openapi.json", "/media/1/image"):
         answer = client.get(path)
         assert answer.status_code == 401

@@ -13,7 +13,8 @@ from starlette.responses import PlainTextResponse
 
 from webapp import accounts as accounts_module
 from webapp.accounts import Accounts, account_line
-from webapp.auth import GUESSES, SECONDS_A_GUESS, BasicAuth
+from webapp.auth import BasicAuth
+from webapp.checking import GUESSES, SECONDS_A_GUESS, PasswordChecks
 from webapp.errors import BadAccounts
 from webapp.passwords import hashed, is_user, read_line
 
@@ -54,7 +55,7 @@ def visit(app: BasicAuth, address: str = "10.0.0.1") -> httpx.AsyncClient:
 
 
 def guarded(accounts: Accounts, clock: Callable[[], float]) -> BasicAuth:
-    return BasicAuth(PlainTextResponse("inside"), accounts, clock)
+    return BasicAuth(PlainTextResponse("inside"), PasswordChecks(accounts, clock))
 
 
 def test_a_hash_says_how_it_was_made_and_fits_one_password() -> None:

@@ -56,6 +56,7 @@ def test_the_start_tells_what_there_is(client: TestClient, store: MemoryStore) -
         "max_upload_bytes": 5_000_000,
         "images": len(store.held),
         "problem": None,
+        "user": None,
     }
 
 

@@ -20,6 +20,7 @@ from embeddings.service import Limits, Vectorizer, build_service
 from embeddings.wire import MAX_TEXT_CHARS
 from webapp.accounts import Accounts
 from webapp.auth import BasicAuth
+from webapp.checking import PasswordChecks
 
 LIMITS = Limits(body_bytes=100_000, items=8)
 
@@ -270,7 +271,7 @@ def test_requests_stay_below_the_service_s_limits(encoder: FakeEncoder) -> None:
 
 
 def test_a_password(encoder: FakeEncoder) -> None:
-    guarded = TestClient(BasicAuth(service(encoder).app, Accounts("me:geheim ü")))
+    guarded = TestClient(BasicAuth(service(encoder).app, PasswordChecks(Accounts("me:geheim ü"))))
     assert guarded.get("/meta").status_code == 401
     assert remote(to(guarded), "me:geheim ü").dim == 4
     for wrong in (None, "me:other"):

@@ -2,12 +2,14 @@
 
 import { $, appears } from "./dom.js";
 import { offer, startFilters, toggle } from "./filters.js";
+import { forgetLibrary } from "./library.js";
 import { startLook } from "./look.js";
 import { showMessage } from "./messages.js";
 import { startPictures } from "./picture.js";
 import { moveWithKeys } from "./results.js";
 import * as search from "./search.js";
 import { ask } from "./server.js";
+import { drawSignedIn, startSignedIn } from "./signed_in.js";
 import { asksForSomething, countFilters } from "./state.js";
 import { showTab, startTabs } from "./tabs.js";
 import * as viewer from "./viewer.js";
@@ -29,6 +31,7 @@ async function main() {
   await appears("#viewer"); // the last of the frame
   await language;
   startLook();
+  startSignedIn({ ended });
   viewer.startViewer({
     similar: inSearch(search.similarTo),
     more: inSearch((hit) => search.refine("more", hit)),
@@ -65,6 +68,7 @@ async function main() {
   const wide = window.matchMedia("(min-width: 1000px)").matches;
   if (wide && countFilters(search.state)) toggle(true);
   await known;
+  drawSignedIn(start.user);
   if (start.images) loadFacts();
   watchModel();
 }
@@ -75,6 +79,14 @@ const inSearch = (act) => (...given) => {
   showTab("search");
   return act(...given);
 };
+
+/** The session is over: nothing stays in view. */
+function ended() {
+  viewer.hide();
+  drawSignedIn(null);
+  forgetLibrary();
+  search.forget();
+}
 
 /** What the server says for the start; the page works with its own values until it answers. */
 async function learn() {
@@ -141,7 +153,7 @@ async function refresh() {
 /** The page is there before the model is: say so until both are. */
 async function watchModel() {
   const banner = $("#banner");
-  while (["not_yet", "loading"].includes(start.model) && start.images) {
+  while (["not_yet", "loading"].includes(start.model) && start.images && start.problem?.kind !== "signed_out") {
     banner.dataset.i18n = "state.loading";
     banner.textContent = words.t("state.loading");
     banner.hidden = false;

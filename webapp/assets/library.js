@@ -1,7 +1,7 @@
 // The library view: what is indexed, of what kinds, how it lies together, and indexing more of it.
 
 import { $, element } from "./dom.js";
-import { sentence } from "./messages.js";
+import { helps, sentence } from "./messages.js";
 import { drawIndexing } from "./indexing.js";
 import { drawMap } from "./map.js";
 import { drawMontages } from "./montage.js";
@@ -39,10 +39,13 @@ export async function showLibrary() {
   }
 }
 
+/** What was shown may not be shown any more. */
+export const forgetLibrary = () => drawProblem(new Problem("signed_out", ""));
+
 async function drawProblem({ kind, message }) {
   const known = has(`state.${kind}.title`) ? kind : "failed";
   const text = current() === "en" && message ? sentence(message) : t(`state.${known}.text`);
-  const box = element("div", { class: "problem" }, element("h2", {}, t(`state.${known}.title`)), element("p", {}, text));
+  const box = element("div", { class: "problem" }, element("h2", {}, t(`state.${known}.title`)), element("p", {}, text), ...helps(kind).map(({ key, run }) => element("button", { type: "button", onclick: run }, t(key))));
   const indexing = element("section", { id: "indexing" });
   $("#library-view").replaceChildren(box, indexing);
   if (kind === "nothing_indexed") await drawIndexing(indexing, indexed);

@@ -1,6 +1,7 @@
 // The states without pictures: what is the matter, and what can be done about it.
 
 import { $, element } from "./dom.js";
+import { signIn } from "./signed_in.js";
 import { current, has, onLanguage, t } from "./words.js";
 
 // Where the server's own sentence, which is English, says more than the page's.
@@ -33,10 +34,13 @@ function draw(kind, { detail, commands, actions, values }) {
     element("h2", {}, t(`state.${known}.title`, values)),
     ...texts.filter(Boolean).map((text) => element("p", {}, text)),
     ...commands.map((command) => element("code", {}, command)),
-    ...actions.map(({ key, run }) => element("button", { type: "button", onclick: run }, t(key))),
+    ...[...actions, ...helps(kind)].map(({ key, run }) => element("button", { type: "button", onclick: run }, t(key))),
   );
   box.hidden = false;
 }
+
+/** What helps against a problem wherever it is met. */
+export const helps = (kind) => (kind === "signed_out" ? [{ key: "sign_in", run: signIn }] : []);
 
 export function sentence(text) {
   if (!text) return "";

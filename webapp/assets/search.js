@@ -270,6 +270,15 @@ function fail(error) {
   return undefined;
 }
 
+/** What was found may not be shown any more. */
+export function forget() {
+  stop();
+  clear();
+  answers.clear();
+  hideWelcome();
+  showMessage("signed_out");
+}
+
 function tell(error, actions) {
   if (!(error instanceof Problem)) throw error;
   showMessage(error.kind, { detail: error.message, actions });

@@ -9,6 +9,12 @@ export class Problem extends Error {
 
 const OF_STATUS = { 401: "signed_out", 403: "not_allowed", 413: "too_large", 429: "busy" };
 
+let signedOut = () => {};
+let out = false; // told once, until the server answers again
+
+/** Call when an answer says that this visitor is not signed in, or not any more. */
+export const onSignedOut = (told) => (signedOut = told);
+
 /** JSON from a route, relative to the page. Raises Problem, or AbortError when it was given up. */
 export async function ask(path, options = {}) {
   let answer;
@@ -19,8 +25,14 @@ export async function ask(path, options = {}) {
     throw new Problem("unreachable", "");
   }
   const body = await answer.json().catch(() => null);
+  if (answer.ok) out = false;
   if (answer.ok && body !== null) return body;
   const kind = body?.kind ?? OF_STATUS[answer.status] ?? (answer.status === 503 ? "busy" : "failed");
+  if (kind === "signed_out") {
+    if (!out) signedOut();
+    out = true;
+    throw new Problem(kind, ""); // the server's own words are for programs
+  }
   throw new Problem(kind, body?.error ?? "");
 }
 

@@ -2,6 +2,7 @@
 
 import { $, element } from "./dom.js";
 import { describe, nameOf } from "./results.js";
+import { lookWhy } from "./signed_in.js";
 import { locale, onLanguage, t } from "./words.js";
 
 let shown = null;
@@ -109,6 +110,7 @@ function drawPicture(hit) {
     picture.src = hit.image_url;
     picture.dataset.whole = "true";
   };
+  whole.onerror = lookWhy;
   whole.src = hit.image_url;
 }
 

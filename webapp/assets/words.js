@@ -28,6 +28,7 @@ export const locale = () =>
 /** Switch to a language, and put every marked text on the page into it. */
 export async function use(wanted, { keep = false } = {}) {
   const answer = await fetch(`page/files/${wanted}.json`);
+  if (answer.status === 401) return location.reload(); // the session ended: sign in
   if (!answer.ok) return; // the frame's own English stays
   table = await answer.json();
   language = wanted;
