@@ -57,6 +57,8 @@ class Accounts:
             return False
         user, _, password = credentials.partition(":")
         known = self._users.get(normal(user))
+        if known is not None and known.cost < self._nobody.cost:
+            self._nobody.matches(password)  # a cheap hash would tell that the user is there
         matches = (known or self._nobody).matches(password)
         return matches and known is not None
 

@@ -16,9 +16,10 @@ from webapp.addresses import Allowances
 # Browsers send the password with each of a page's pictures; checking a hash takes long on purpose.
 REMEMBERED_S = 600.0
 MOST_REMEMBERED = 4096
-# Hashes that are checked at once, each with some 32 MiB, and how many wait for that.
+# Hashes that are checked at once, each with some 32 MiB, one of them for each address; and how many
+# wait for that.
 CHECKED_AT_ONCE = 2
-MOST_WAITING = 128
+MOST_WAITING, MOST_OF_AN_ADDRESS = 512, 64
 BUSY_S = 5
 # Different wrong passwords from one address: so many at once, then one in so many seconds.
 GUESSES = 10
@@ -43,7 +44,8 @@ class PasswordChecks:
     What was found of some credentials is remembered for a while, by address, as an HMAC with a key
     of this process: a right password is checked once and not for every picture, and a program that
     repeats a wrong one is refused without guessing anything. Addresses that try many different
-    passwords are slowed down, and no others.
+    passwords are slowed down, and no others: an address's are looked at one after the other, so
+    that the tenth wrong one stops those behind it, and nobody waits for more than another's one.
     """
 
     def __init__(self, accounts: Accounts, clock: Callable[[], float] = time.monotonic) -> None:
@@ -51,7 +53,8 @@ class PasswordChecks:
         self._clock = clock
         self._key = secrets.token_bytes(32)
         self._remembered: OrderedDict[bytes, tuple[bool, float]] = OrderedDict()
-        self._checking: dict[bytes, asyncio.Future[bool]] = {}
+        self._checking: dict[bytes, asyncio.Task[Verdict]] = {}
+        self._turns: dict[str, _Turn] = {}
         self._guesses = Allowances(GUESSES, 1 / SECONDS_A_GUESS, debt=MOST_PRESSING, clock=clock)
         self._threads = ThreadPoolExecutor(CHECKED_AT_ONCE, "passwords")
 
@@ -64,30 +67,40 @@ class PasswordChecks:
             return Verdict(200)
         if told is False:
             return Verdict(401)
-        if wait := self._guesses.wait(address):
-            self._guesses.take(address)
-            return Verdict(429, wait, "too many wrong passwords from this address")
-        if tag not in self._checking and len(self._checking) >= MOST_WAITING:
-            return Verdict(503, BUSY_S, "too many passwords to check at once")
-        return Verdict(200 if await self._check(tag, address, credentials) else 401)
-
-    async def _check(self, tag: bytes, address: str, credentials: str) -> bool:
         # A page asks for its pictures all at once: they wait for one check.
         checking = self._checking.get(tag)
         if checking is None:
-            loop = asyncio.get_running_loop()
-            checking = loop.run_in_executor(self._threads, self._accounts.admits, credentials)
+            turn = self._turns.get(address) or _Turn()
+            if len(self._checking) >= MOST_WAITING or turn.wanted >= MOST_OF_AN_ADDRESS:
+                return Verdict(503, BUSY_S, "too many passwords to check at once")
+            turn.wanted += 1
+            self._turns[address] = turn
+            checking = asyncio.create_task(self._in_turn(turn, tag, address, credentials))
             self._checking[tag] = checking
-            checking.add_done_callback(lambda done: self._note(tag, address, done))
+        # Who leaves does not take the others' check along.
         return await asyncio.shield(checking)
 
-    def _note(self, tag: bytes, address: str, done: "asyncio.Future[bool]") -> None:
-        self._checking.pop(tag, None)
-        if done.cancelled() or done.exception():
-            return
-        if not done.result():
+    async def _in_turn(self, turn: "_Turn", tag: bytes, address: str, credentials: str) -> Verdict:
+        try:
+            async with turn.lock:
+                if wait := self._guesses.wait(address):
+                    self._guesses.take(address)
+                    return Verdict(429, wait, "too many wrong passwords from this address")
+                loop = asyncio.get_running_loop()
+                admits = self._accounts.admits
+                is_right = await loop.run_in_executor(self._threads, admits, credentials)
+                self._note(tag, address, is_right)
+                return Verdict(200 if is_right else 401)
+        finally:
+            del self._checking[tag]
+            turn.wanted -= 1
+            if not turn.wanted:
+                del self._turns[address]
+
+    def _note(self, tag: bytes, address: str, is_right: bool) -> None:
+        if not is_right:
             self._guesses.take(address)
-        self._remembered[tag] = (done.result(), self._clock() + REMEMBERED_S)
+        self._remembered[tag] = (is_right, self._clock() + REMEMBERED_S)
         self._remembered.move_to_end(tag)
         if len(self._remembered) > MOST_REMEMBERED:
             self._remembered.popitem(last=False)
@@ -99,3 +112,11 @@ class PasswordChecks:
     def _tag(self, address: str, credentials: str) -> bytes:
         text = f"{self._accounts.version}\0{address}\0{credentials}"
         return hmac.digest(self._key, text.encode(), hashlib.sha256)
+
+
+class _Turn:
+    """The checks of one address, one after the other; ``wanted`` of them are not done."""
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.wanted = 0

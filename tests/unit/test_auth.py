@@ -14,7 +14,7 @@ from starlette.responses import PlainTextResponse
 from webapp import accounts as accounts_module
 from webapp.accounts import Accounts, account_line
 from webapp.auth import BasicAuth
-from webapp.checking import GUESSES, SECONDS_A_GUESS, PasswordChecks
+from webapp.checking import GUESSES, MOST_OF_AN_ADDRESS, SECONDS_A_GUESS, PasswordChecks
 from webapp.errors import BadAccounts
 from webapp.passwords import hashed, is_user, read_line
 
@@ -145,6 +145,13 @@ def test_an_unknown_user_costs_as_much_as_a_known_one(
     accounts.admits("anna:wrong")
     accounts.admits("nobody:wrong")
     assert made == [(16, 8, 1)] * 2
+    monkeypatch.setattr("webapp.passwords.LOG_N", 9)
+    file.write_text(file.read_text() + account_line("carl", "blue"))
+    accounts.refresh()
+    for user in ("carl", "nobody", "anna"):
+        made.clear()
+        accounts.admits(f"{user}:wrong")
+        assert (512, 8, 1) in made, user
 
 
 def test_the_file_is_read_again_when_it_changes(file: Path) -> None:
@@ -265,6 +272,47 @@ def test_thirty_people_of_one_address_come_in_at_once(tmp_path: Path, clock: Clo
             return [answer.status_code for answer in await asyncio.gather(*asked)]
 
     assert asyncio.run(everybody()) == [200] * 30
+
+
+def test_guesses_sent_all_at_once_are_no_more_than_others(file: Path, clock: Clock) -> None:
+    accounts = Accounts(None, file)
+    others_turn = threading.Event()
+    checked, admits = [], accounts.admits
+
+    def slow(given: str) -> bool:
+        checked.append(given)
+        if given != "anna:red":
+            others_turn.wait(30)
+        return admits(given)
+
+    accounts.admits = slow  # type: ignore[method-assign]
+    app = guarded(accounts, clock)
+
+    async def guess() -> list[int]:
+        async with visit(app) as guesser, visit(app, "10.0.0.2") as other:
+            passwords = [*(f"wrong{n}" for n in range(40)), "red"]
+            guesses = [
+                asyncio.create_task(guesser.get("/", auth=("anna", word))) for word in passwords
+            ]
+            while not checked:
+                await asyncio.sleep(0)
+            # Who comes from elsewhere does not wait for any of them.
+            assert (await other.get("/", auth=("anna", "red"))).status_code == 200
+            assert checked == ["anna:wrong0", "anna:red"]
+            others_turn.set()
+            return [told.status_code for told in await asyncio.gather(*guesses)]
+
+    assert asyncio.run(guess()) == [401] * GUESSES + [429] * (41 - GUESSES)
+    assert len(checked) == GUESSES + 1
+
+
+def test_few_of_one_address_wait(file: Path, clock: Clock) -> None:
+    async def flood() -> list[int]:
+        async with visit(guarded(Accounts(None, file), clock)) as client:
+            asked = [client.get("/", auth=("anna", f"{n}")) for n in range(MOST_OF_AN_ADDRESS + 20)]
+            return [answer.status_code for answer in await asyncio.gather(*asked)]
+
+    assert asyncio.run(flood()).count(503) == 20
 
 
 def test_checking_stays_off_the_event_loop(file: Path, clock: Clock) -> None:
