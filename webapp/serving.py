@@ -25,6 +25,7 @@ from webapp.gate import PageGate
 from webapp.indexing import Indexing
 from webapp.limits import SearchLimits
 from webapp.media import Thumbnails
+from webapp.paths import PlainPaths
 from webapp.proxy import Forwarded, RootPath
 from webapp.search import SearchService
 from webapp.sites import LOOPBACK, OwnSite
@@ -130,7 +131,8 @@ def guarded(
     if prefix := settings.root_path.rstrip("/"):
         app = RootPath(app, prefix)
     # The public link's tunnel ends on this machine and names its visitors as a proxy does.
-    return Forwarded(app, settings.trusted_proxies if settings.root_path or settings.share else "")
+    app = Forwarded(app, settings.trusted_proxies if settings.root_path or settings.share else "")
+    return PlainPaths(app)
 
 
 def close_rest_of_gradio(app: FastAPI, *, mcp: bool) -> None:

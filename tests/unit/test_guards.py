@@ -4,7 +4,9 @@ import asyncio
 
 import httpx
 import pytest
-from starlette.responses import JSONResponse
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from configs.settings import ServerSettings
@@ -197,6 +199,38 @@ def test_a_local_server_is_open_to_names_only_where_it_is_shared() -> None:
     for shared in ({"share": True}, {"root_path": "/"}, {"root_path": "/pictures"}):
         assert status(**shared) == 200
     assert status(host="pictures.example") == 200
+
+
+# What SearchLimits counts.
+COUNTED = [("GET", "/api/search"), ("POST", "/api/search"), ("GET", "/api/stats")]
+COUNTED += [("GET", "/api/library"), ("GET", "/api/library/map"), ("POST", "/gradio_api/run/a")]
+COUNTED += [("POST", "/gradio_api/api/a"), ("POST", "/gradio_api/mcp/")]
+
+
+@pytest.mark.parametrize("root_path", ["", "/pictures"])
+def test_nothing_after_a_path_takes_it_past_the_limits(root_path: str) -> None:
+    """Routes as Starlette matches them, behind all guards: counted, refused, or not there."""
+
+    async def found(request: Request) -> PlainTextResponse:
+        return PlainTextResponse("found")
+
+    routes = [Route(path, found, methods=[method]) for method, path in COUNTED]
+    settings = ServerSettings(requests_per_minute=1, root_path=root_path)
+    for method, path in COUNTED:
+        app = guarded(Router(routes), settings, None, 1000, local=True)
+        assert ask(app, path, method=method).status_code == 200
+        assert ask(app, path, method=method).status_code == 429
+        for after in ("%0A", "%0D", "%0D%0A", "%00", "%09", "%1F", "%7F", "%20", "%C2%85", "%0A/"):
+            answer = ask(app, path + after, method=method)
+            assert answer.status_code in (404, 429), (method, path + after)
+
+
+def test_paths_with_control_characters_are_nowhere() -> None:
+    app = guarded(seen, ServerSettings(), None, 1000, local=True)
+    for path in ("/%0A", "/a%0Ab", "/media/1/image%0A", "/%7F", "/api%00"):
+        assert ask(app, path).status_code == 404, path
+    for path in ("/", "/a%20b", "/%C3%A4", "/?q=a%0Ab"):
+        assert ask(app, path).status_code == 200, path
 
 
 def test_the_qr_code_is_whole() -> None:
