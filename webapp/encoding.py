@@ -6,15 +6,13 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 
-import uvicorn
 from starlette.types import ASGIApp
 
 from embeddings.service import Vectorizer
 from webapp.accounts import Accounts
 from webapp.announcing import say, shown_address
 from webapp.auth import BasicAuth
-
-SHUTDOWN_S = 2
+from webapp.http_server import BoundedServer
 
 
 def serve_encoder(
@@ -25,16 +23,7 @@ def serve_encoder(
     accounts: Accounts | None,
 ) -> None:
     """Serve ``app``, and fill ``loading``. Raises what ``load`` raises."""
-    guarded = BasicAuth(app, accounts) if accounts else app
-    server = uvicorn.Server(
-        uvicorn.Config(
-            guarded,
-            log_level="warning",
-            timeout_graceful_shutdown=SHUTDOWN_S,
-            access_log=False,
-            proxy_headers=False,  # anybody could come under another's address
-        )
-    )
+    server = BoundedServer(BasicAuth(app, accounts) if accounts else app)
 
     def fill() -> None:
         try:
