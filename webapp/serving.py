@@ -21,6 +21,7 @@ from webapp.auth import BasicAuth
 from webapp.bodies import BodyLimit
 from webapp.errors import CannotListen
 from webapp.gate import PageGate
+from webapp.headers import SafeHeaders
 from webapp.http_server import BoundedServer
 from webapp.indexing import Indexing
 from webapp.limits import SearchLimits
@@ -125,7 +126,7 @@ def guarded(
     app = OwnSite(app, LOOPBACK | {settings.host.lower()} if alone else None)
     if prefix := settings.root_path.rstrip("/"):
         app = RootPath(app, prefix)
-    return PlainPaths(Forwarded(app, _proxies(settings)))
+    return SafeHeaders(PlainPaths(Forwarded(app, _proxies(settings))))
 
 
 def _proxies(settings: ServerSettings) -> str:

@@ -5,7 +5,7 @@ import asyncio
 import httpx
 import pytest
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -13,6 +13,7 @@ from configs.settings import ServerSettings
 from configs.sources import SettingsError, load_settings
 from webapp.announcing import qr_code
 from webapp.gate import PageGate
+from webapp.headers import SafeHeaders
 from webapp.proxy import Forwarded, RootPath, own_path
 from webapp.serving import guarded
 from webapp.sites import LOOPBACK, OwnSite, host_name
