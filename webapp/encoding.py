@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 
-import uvicorn
 from starlette.types import ASGIApp
 
 from embeddings.service import Vectorizer
@@ -14,8 +13,7 @@ from webapp.accounts import Accounts
 from webapp.announcing import say, shown_address
 from webapp.auth import BasicAuth
 from webapp.checking import PasswordChecks
-
-SHUTDOWN_S = 2
+from webapp.http_server import BoundedServer
 
 
 def serve_encoder(
@@ -26,16 +24,7 @@ def serve_encoder(
     accounts: Accounts | None,
 ) -> None:
     """Serve ``app``, and fill ``loading``. Raises what ``load`` raises."""
-    guarded = BasicAuth(app, PasswordChecks(accounts)) if accounts else app
-    server = uvicorn.Server(
-        uvicorn.Config(
-            guarded,
-            log_level="warning",
-            timeout_graceful_shutdown=SHUTDOWN_S,
-            access_log=False,
-            proxy_headers=False,  # anybody could come under another's address
-        )
-    )
+    server = BoundedServer(BasicAuth(app, PasswordChecks(accounts)) if accounts else app)
 
     def fill() -> None:
         try:

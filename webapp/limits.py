@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections import deque
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -15,9 +16,6 @@ POSTED = re.compile(r"/gradio_api/mcp(/.*)?")
 # Searches that wait for their turn, for each one that may run, and how long they do.
 WAITING_EACH = 4
 LONGEST_WAIT_S = 30.0
-# A search is read whole before it takes a place, and in this time: who sends slowly, or nothing,
-# keeps nobody else waiting.
-SENDING_S = 30.0
 
 
 class SearchLimits:
@@ -33,14 +31,12 @@ class SearchLimits:
         at_once: int,
         per_minute: int,
         longest_wait_s: float = LONGEST_WAIT_S,
-        sending_s: float = SENDING_S,
     ) -> None:
         """``per_minute`` 0 is no bound."""
         self._app = app
         self._running = asyncio.Semaphore(at_once)
         self._most_waiting = at_once * WAITING_EACH
         self._longest_wait_s = longest_wait_s
-        self._sending_s = sending_s
         self._waiting = 0
         self._allowances = Allowances(per_minute, per_minute / 60) if per_minute else None
 
@@ -50,9 +46,8 @@ class SearchLimits:
         elif wait := self._wait(visitor(scope)):
             reason = f"too many searches from your address; try again in {wait} seconds"
             await _later(429, wait, reason)(scope, receive, send)
-        elif (messages := await self._received(receive)) is None:
-            reason = f"the search did not arrive within {self._sending_s:g} seconds; send it again"
-            await JSONResponse({"error": reason}, 408)(scope, receive, send)
+        elif (messages := await _received(receive)) is None:
+            pass  # the visitor left, or is answered already
         elif not await self._turn():
             reason = "too many searches at once; try again in a few seconds"
             await _later(503, 5, reason)(scope, receive, send)
@@ -61,17 +56,6 @@ class SearchLimits:
                 await self._app(scope, _replayed(messages, receive), send)
             finally:
                 self._running.release()
-
-    async def _received(self, receive: Receive) -> list[Message] | None:
-        """The whole request, which ``BodyLimit`` bounds; None where it does not come in time."""
-        messages: list[Message] = []
-        try:
-            async with asyncio.timeout(self._sending_s):
-                while not messages or messages[-1].get("more_body"):
-                    messages.append(await receive())
-        except TimeoutError:
-            return None
-        return messages
 
     def _wait(self, address: str) -> int:
         """Seconds until this address may search; 0 counts the search."""
@@ -105,13 +89,22 @@ def is_search(scope: Scope) -> bool:
     return bool(ASKED.fullmatch(path) or posted)
 
 
-def _replayed(messages: list[Message], receive: Receive) -> Receive:
-    """Gives what was received, and then what comes after it."""
-    left = iter(messages)
+async def _received(receive: Receive) -> deque[Message] | None:
+    """The whole request, which ``BodyLimit`` bounds in size and time; None where it does not come.
+
+    It is read before it takes a place: who sends slowly, or nothing, keeps nobody else waiting.
+    """
+    messages: deque[Message] = deque()
+    while not messages or messages[-1].get("more_body"):
+        messages.append(await receive())
+    return messages if messages[-1]["type"] == "http.request" else None
+
+
+def _replayed(messages: deque[Message], receive: Receive) -> Receive:
+    """Gives what was received, of which nothing is kept then, and what comes after it."""
 
     async def replay() -> Message:
-        message = next(left, None)
-        return message if message is not None else await receive()
+        return messages.popleft() if messages else await receive()
 
     return replay
 

@@ -1,5 +1,6 @@
 """Behind a reverse proxy: the path that it serves this program under, and what it forwards."""
 
+from collections.abc import Callable
 from typing import Any, cast
 
 from starlette.responses import RedirectResponse
@@ -14,6 +15,12 @@ def own_path(scope: Scope) -> str:
     """A request's path below the root path: what the program's routes are named by."""
     path: str = scope["path"]
     return path.removeprefix(scope.get("root_path", ""))
+
+
+def known_proxies(proxies: str) -> Callable[[str], bool]:
+    """Whether an address is one of them; ``proxies`` as ``Forwarded`` takes them."""
+    hosts = ProxyHeadersMiddleware(cast(Any, None), proxies).trusted_hosts
+    return lambda host: host in hosts
 
 
 class RootPath:

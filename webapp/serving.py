@@ -10,7 +10,6 @@ import threading
 from collections.abc import Callable
 from importlib.util import find_spec
 
-import uvicorn
 from fastapi import FastAPI
 from starlette.routing import Mount
 from starlette.types import ASGIApp
@@ -24,10 +23,13 @@ from webapp.api import build_api
 from webapp.bodies import BodyLimit
 from webapp.errors import CannotListen
 from webapp.gate import PageGate
+from webapp.headers import SafeHeaders
+from webapp.http_server import BoundedServer
 from webapp.indexing import Indexing
 from webapp.limits import SearchLimits
 from webapp.media import Thumbnails
-from webapp.proxy import Forwarded, RootPath
+from webapp.paths import PlainPaths
+from webapp.proxy import Forwarded, RootPath, known_proxies
 from webapp.search import SearchService
 from webapp.sign_in_form import SIGN_IN, SIGN_OUT
 from webapp.signing_in import SignIn
@@ -35,8 +37,6 @@ from webapp.sites import LOOPBACK, OwnSite
 
 # Where Gradio's routes are; ours are asked for their own.
 GRADIO_FOLDERS = {"gradio_api", "assets", "static", "config"}
-# Pages hold a stream open, which would keep the server from ending.
-SHUTDOWN_S = 2
 # Until then the model is not needed.
 LOOK_AGAIN_S = 3.0
 
@@ -95,12 +95,9 @@ def serve(
     mount_page(app, build_page(service, max_query_chars), mcp=settings.mcp)
     close_rest_of_gradio(app, mcp=settings.mcp)
     _refuse_own_names(app, settings.root_path)
-    config = uvicorn.Config(
+    server = BoundedServer(
         guarded(app, settings, accounts, max_upload_bytes, local=is_local(listener)),
-        log_level="warning",
-        timeout_graceful_shutdown=SHUTDOWN_S,
-        access_log=False,
-        proxy_headers=False,  # Forwarded looks at them
+        known_proxies(_proxies(settings)),
     )
     ended = threading.Event()
     warming = threading.Thread(target=_warm_up, args=(service, ended), name="warm-up", daemon=True)
@@ -108,7 +105,7 @@ def serve(
     _announce(listener, settings)
     try:
         with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises it again when it has ended
-            uvicorn.Server(config).run(sockets=[listener])
+            server.run(sockets=[listener])
     finally:
         ended.set()
         indexing.close()  # once more: a second Ctrl+C leaves out the routes' own end
@@ -147,8 +144,12 @@ def guarded(
     app = OwnSite(app, LOOPBACK | {settings.host.lower()} if alone else None)
     if prefix := settings.root_path.rstrip("/"):
         app = RootPath(app, prefix)
+    return SafeHeaders(PlainPaths(Forwarded(app, _proxies(settings))))
+
+
+def _proxies(settings: ServerSettings) -> str:
     # The public link's tunnel ends on this machine and names its visitors as a proxy does.
-    return Forwarded(app, settings.trusted_proxies if settings.root_path or settings.share else "")
+    return settings.trusted_proxies if settings.root_path or settings.share else ""
 
 
 def close_rest_of_gradio(app: FastAPI, *, mcp: bool) -> None:

@@ -1,11 +1,18 @@
 """Other sites in a visitor's browser get nothing done here, and read nothing."""
 
+import re
+
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from webapp.proxy import own_path
+
 READING = ("GET", "HEAD", "OPTIONS")
 OWN_SITE = ("same-origin", "none")
+# What no link of another site leads to.
+DATA = re.compile(r"/(api|media|gradio_api)(/.*)?")
+DOCUMENTATION = "/api/docs"
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -13,8 +20,9 @@ class OwnSite:
     """ASGI middleware: looks at Host, Origin and Sec-Fetch-Site, which browsers set by themselves.
 
     ``hosts`` are the names that the server answers to; None for any. A page of another site whose
-    name leads to this machine (DNS rebinding) comes with that name as Host. Requests that change
-    something are refused where another site sends them; programs send no Origin and pass.
+    name leads to this machine (DNS rebinding) comes with that name as Host. What another site sends
+    is refused, but for links to the page; programs, and browsers that do not say where a request
+    comes from, send none of these headers and pass.
     """
 
     def __init__(self, app: ASGIApp, hosts: frozenset[str] | None) -> None:
@@ -28,7 +36,7 @@ class OwnSite:
         headers = Headers(scope=scope)
         reason = self._unknown_host(headers)
         foreign = _is_foreign(headers)
-        if not reason and foreign and scope.get("method") not in READING:
+        if not reason and foreign and not _may_read(scope, headers):
             reason = (
                 "the request comes from a page of another site; behind a reverse proxy, let it "
                 "hand on the Host header"
@@ -52,6 +60,20 @@ class OwnSite:
             "this server answers to the names localhost and 127.0.0.1 only; serve with --lan, "
             "--host or, behind a reverse proxy, --root-path"
         )
+
+
+def _may_read(scope: Scope, headers: Headers) -> bool:
+    """Whether another site may send this: it cannot read the answer, but has it made and shown."""
+    method = scope.get("method")
+    if "sec-fetch-site" not in headers:
+        return method in READING
+    page = own_path(scope)
+    return (
+        method == "GET"
+        and headers.get("sec-fetch-mode") == "navigate"
+        and headers.get("sec-fetch-dest") == "document"
+        and (page == DOCUMENTATION or not DATA.fullmatch(page))
+    )
 
 
 def _is_foreign(headers: Headers) -> bool:

@@ -1,13 +1,14 @@
 """Bodies of requests, read no further than they may be large."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
 from fastapi import Request
 from starlette.datastructures import UploadFile
-from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException, MultiPartParser
 
 from webapp.errors import BadQuery, TooLarge
 from webapp.query import MAX_IMAGES
@@ -31,7 +32,7 @@ async def read_query(request: Request, max_bytes: int) -> Upload:
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == FORM:
-        return await _read_form(await _bounded(request, max_bytes), max_bytes)
+        return await _read_form(request, max_bytes)
     if kind in (JSON, ""):
         return Upload(query_body(await read_body(request, max_bytes)), [])
     raise BadQuery(f"a query is sent as {JSON} or {FORM}, not {kind}")
@@ -39,11 +40,19 @@ async def read_query(request: Request, max_bytes: int) -> Upload:
 
 async def _read_form(request: Request, max_bytes: int) -> Upload:
     try:
-        form = await request.form(
-            max_files=MAX_IMAGES, max_fields=MAX_IMAGES, max_part_size=max_bytes
-        )
-    except HTTPException as error:
-        raise BadQuery(f"the form cannot be read: {error.detail}") from error
+        async with aclosing(_parts(request, max_bytes)) as parts:
+            parser = MultiPartParser(
+                request.headers,
+                parts,
+                max_files=MAX_IMAGES,
+                max_fields=MAX_IMAGES,
+                max_part_size=max_bytes,
+            )
+            # A larger one would be put into a file.
+            parser.spool_max_size = max_bytes
+            form = await parser.parse()
+    except MultiPartException as error:
+        raise BadQuery(f"the form cannot be read: {error.message}") from error
     images: list[bytes] = []
     body: QueryBody | None = None
     try:
@@ -69,22 +78,12 @@ def _object(text: str) -> dict[str, Any]:
     return value
 
 
-async def _bounded(request: Request, max_bytes: int) -> Request:
-    """The same request with its body in memory."""
-    content = await read_body(request, max_bytes)
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": content, "more_body": False}
-
-    return Request(request.scope, receive)
-
-
 async def read_body(request: Request, max_bytes: int) -> bytes:
     """The whole body. Raises TooLarge."""
     return b"".join([part async for part in _parts(request, max_bytes)])
 
 
-async def _parts(request: Request, max_bytes: int) -> AsyncIterator[bytes]:
+async def _parts(request: Request, max_bytes: int) -> AsyncGenerator[bytes, None]:
     size = 0
     async for part in request.stream():
         size += len(part)

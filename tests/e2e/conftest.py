@@ -17,6 +17,7 @@ from support import BIN, ROOT, run
 
 READY = re.compile(r"serving on (http://\S+)")
 START_S = 120
+POLICY = "Content Security Policy"
 
 
 @pytest.fixture
@@ -118,11 +119,13 @@ def address(indexed: Path) -> Iterator[str]:
 
 @pytest.fixture
 def visitor(browser: Browser, address: str) -> Iterator[Visitor]:
-    """Somebody who has not come to the page yet; what the page throws fails the test."""
+    """Somebody who has not come to the page yet; what it throws, and what its policy refuses, fails
+    the test."""
     context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-GB")
     page = context.new_page()
     thrown: list[str] = []
     page.on("pageerror", lambda error: thrown.append(str(error)))
+    page.on("console", lambda said: thrown.append(said.text) if POLICY in said.text else None)
     yield Visitor(page, address)
     context.close()
     assert thrown == []

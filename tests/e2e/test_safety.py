@@ -366,8 +366,41 @@ def test_a_session_does_nothing_for_another_site(guarded: str) -> None:
     # What a GET reaches reads: signing in and out do not.
     for path in (b"/sign-in?user=me&password=secret", b"/sign-out"):
         answer = ask(guarded, path, "GET", session, "Sec-Fetch-Site: cross-site")
-        assert (answer.status, b"set-cookie" in answer.head.lower()) == (303, False)
+        assert (answer.status, b"set-cookie" in answer.head.lower()) == (403, False)
     assert ask(guarded, b"/healthz", "GET", session).status == 200
+
+
+def test_every_route_answers_with_the_headers_that_keep_others_out(place: Place) -> None:
+    listed = [(method, filled(route, "1")) for method, route in routes()]
+    for method, path in [*listed, ("GET", "/no/such/address"), ("GET", "/media/%00")]:
+        if path.startswith(("/gradio_api/heartbeat/", "/gradio_api/mcp")):
+            continue  # streams without an end
+        answer = ask(place.address, path.encode(), method)
+        said = dict(line.split(b": ", 1) for line in answer.head.lower().split(b"\r\n")[1:])
+        assert said[b"x-frame-options"] == b"deny", (method, path)
+        assert said[b"x-content-type-options"] == b"nosniff", (method, path)
+        assert said[b"cross-origin-resource-policy"] == b"same-origin", (method, path)
+        assert said[b"content-security-policy"], (method, path)
+
+
+def test_pictures_keep_a_stricter_policy(place: Place, hits: dict[str, str]) -> None:
+    for kind in ("image", "thumbnail"):
+        answers = [image(place, key, kind) for key in hits.values()]
+        policies = {a.headers["content-security-policy"] for a in answers if a.status_code == 200}
+        assert policies == {"sandbox"}
+
+
+def test_another_site_shows_no_picture_and_spends_no_search(
+    place: Place, hits: dict[str, str]
+) -> None:
+    other = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}
+    own = {**other, "Sec-Fetch-Site": "same-origin"}
+    for path in ("/api/search?q=lemon", f"/media/{max(hits.values())}/thumbnail", "/theme.css"):
+        url = place.address + path
+        assert httpx.get(url, headers=other, timeout=60).status_code == 403, path
+        assert httpx.get(url, headers=own, timeout=60).status_code != 403, path
+    link = {**other, "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+    assert httpx.get(f"{place.address}/?q=lemon", headers=link, timeout=60).status_code == 200
 
 
 def test_large_requests_are_refused_on_every_route(place: Place, serve: Callable[..., str]) -> None:

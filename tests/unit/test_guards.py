@@ -4,13 +4,16 @@ import asyncio
 
 import httpx
 import pytest
-from starlette.responses import JSONResponse
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse
+from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from configs.settings import ServerSettings
 from configs.sources import SettingsError, load_settings
 from webapp.announcing import qr_code
 from webapp.gate import PageGate
+from webapp.headers import SafeHeaders
 from webapp.proxy import Forwarded, RootPath, own_path
 from webapp.serving import guarded
 from webapp.sites import LOOPBACK, OwnSite, host_name
@@ -88,10 +91,43 @@ def test_other_sites_change_nothing_and_read_nothing(
     for method in ("POST", "DELETE", "PUT"):
         answer = ask(app, method=method, headers=headers)
         assert answer.status_code == (200 if allowed else 403), method
+    if "Sec-Fetch-Site" in headers and not allowed:
+        assert ask(app, headers=headers).status_code == 403
+        return
     read = ask(app, headers=headers)
     assert read.status_code == 200
     kept = [name for name, _ in read.json()["headers"] if name == "origin"]
     assert bool(kept) == (allowed and "Origin" in headers)
+
+
+LINK = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+IMG = {"Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}
+FETCH = {"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}
+FRAME = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"}
+PAGES = ("/", "/?q=lemon", "/sign-in", "/api/docs")
+ANSWERS = ("/api/search?q=a", "/api/stats", "/api", "/media/1/image", "/gradio_api/info")
+
+
+@pytest.mark.parametrize("root_path", ["", "/pictures"])
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_other_sites_may_link_to_the_page_and_have_nothing_made(site: str, root_path: str) -> None:
+    app = RootPath(OwnSite(seen, None), root_path) if root_path else OwnSite(seen, None)
+
+    def status(path: str, how: dict[str, str], of: str = site, method: str = "GET") -> int:
+        headers = {"Sec-Fetch-Site": of, **how}
+        return ask(app, root_path + path, method=method, headers=headers).status_code
+
+    for path in PAGES:
+        assert status(path, LINK) == 200, path
+        for how in (IMG, FETCH, FRAME, {}):
+            assert status(path, how) == 403, (path, how)
+        assert status(path, LINK, method="HEAD") == 403
+    for path in ANSWERS:
+        for how in (LINK, IMG, FETCH, FRAME, {}):
+            assert status(path, how) == 403, (path, how)
+            assert status(path, how, "same-origin") == 200
+            assert status(path, how, "none") == 200
+        assert ask(app, root_path + path).status_code == 200
 
 
 def test_what_others_say_of_a_visitor_is_not_believed() -> None:
@@ -203,6 +239,66 @@ def test_a_local_server_is_open_to_names_only_where_it_is_shared() -> None:
     for shared in ({"share": True}, {"root_path": "/"}, {"root_path": "/pictures"}):
         assert status(**shared) == 200
     assert status(host="pictures.example") == 200
+
+
+EVERYWHERE = {
+    "x-frame-options": "DENY",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+}
+
+
+def test_every_answer_tells_browsers_what_to_leave_alone() -> None:
+    """Refusals, too; what an answer says itself stays."""
+    app = guarded(seen, ServerSettings(), None, 1000, local=True)
+    answers = [ask(app), ask(app, "/%0A"), ask(app, headers={"Host": "evil.example"})]
+    answers += [ask(app, method="POST", content=b"x" * 2000)]
+    assert [answer.status_code for answer in answers] == [200, 404, 403, 413]
+    for answer in answers:
+        assert {name: answer.headers.get(name) for name in EVERYWHERE} == EVERYWHERE
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+    page = ask(SafeHeaders(HTMLResponse("a page"))).headers["content-security-policy"]
+    for part in ("default-src 'self'", "form-action 'self'", "frame-ancestors 'none'"):
+        assert part in page.split("; ")
+    own = HTMLResponse("sign in", headers={"Content-Security-Policy": "default-src 'none'"})
+    assert ask(SafeHeaders(own)).headers.get_list("content-security-policy") == [
+        "default-src 'none'"
+    ]
+
+
+# What SearchLimits counts.
+COUNTED = [("GET", "/api/search"), ("POST", "/api/search"), ("GET", "/api/stats")]
+COUNTED += [("GET", "/api/library"), ("GET", "/api/library/map"), ("POST", "/gradio_api/run/a")]
+COUNTED += [("POST", "/gradio_api/api/a"), ("POST", "/gradio_api/mcp/")]
+
+
+@pytest.mark.parametrize("root_path", ["", "/pictures"])
+def test_nothing_after_a_path_takes_it_past_the_limits(root_path: str) -> None:
+    """Routes as Starlette matches them, behind all guards: counted, refused, or not there."""
+
+    async def found(request: Request) -> PlainTextResponse:
+        return PlainTextResponse("found")
+
+    routes = [Route(path, found, methods=[method]) for method, path in COUNTED]
+    settings = ServerSettings(requests_per_minute=1, root_path=root_path)
+    for method, path in COUNTED:
+        app = guarded(Router(routes), settings, None, 1000, local=True)
+        assert ask(app, path, method=method).status_code == 200
+        assert ask(app, path, method=method).status_code == 429
+        for after in ("%0A", "%0D", "%0D%0A", "%00", "%09", "%1F", "%7F", "%20", "%C2%85", "%0A/"):
+            answer = ask(app, path + after, method=method)
+            assert answer.status_code in (404, 429), (method, path + after)
+
+
+def test_paths_with_control_characters_are_nowhere() -> None:
+    app = guarded(seen, ServerSettings(), None, 1000, local=True)
+    for path in ("/%0A", "/a%0Ab", "/media/1/image%0A", "/%7F", "/api%00"):
+        assert ask(app, path).status_code == 404, path
+    for path in ("/", "/a%20b", "/%C3%A4", "/?q=a%0Ab"):
+        assert ask(app, path).status_code == 200, path
 
 
 def test_the_qr_code_is_whole() -> None:

@@ -1,6 +1,7 @@
 """How much one visitor may ask for, and how large it may be."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 
 import httpx
@@ -10,10 +11,11 @@ from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from webapp.addresses import Allowances, visitor
-from webapp.bodies import BodyLimit
+from webapp.bodies import LARGEST_HELD, LARGEST_HELD_EACH, BodyLimit
 from webapp.limits import WAITING_EACH, SearchLimits
 
 MOST = 1000
+GIVE_UP_S = 60.0
 
 
 def visit(app: ASGIApp, address: str = "10.0.0.1") -> httpx.AsyncClient:
@@ -204,9 +206,8 @@ def test_a_search_that_is_sent_slowly_takes_no_place_and_is_given_up() -> None:
         await asyncio.Event().wait()
 
     async def scenario() -> None:
-        app = PlainTextResponse("found")
-        limits = SearchLimits(app, at_once=1, per_minute=0, sending_s=0.2)
-        async with visit(limits) as client:
+        limits = SearchLimits(PlainTextResponse("found"), at_once=1, per_minute=0)
+        async with visit(BodyLimit(limits, MOST, sending_s=0.2)) as client:
             slow = [
                 asyncio.create_task(client.post("/api/search", content=never())) for _ in range(20)
             ]
@@ -233,3 +234,77 @@ def test_what_was_sent_reaches_the_application_whole() -> None:
             assert answer.content == b"one, two, three"
 
     asyncio.run(scenario())
+
+
+async def never_whole(size: int) -> AsyncIterator[bytes]:
+    yield b"x" * size
+    await asyncio.Event().wait()
+
+
+def most_held(monkeypatch: pytest.MonkeyPatch, app: ASGIApp) -> BodyLimit:
+    monkeypatch.setattr("webapp.held.FREE_BYTES", 100)
+    return BodyLimit(app, MOST, sending_s=GIVE_UP_S)
+
+
+def test_what_is_held_of_bodies_is_bounded_by_address_and_in_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What has arrived counts, and not the length that is promised."""
+    limit = most_held(monkeypatch, reading)
+
+    async def scenario() -> None:
+        held = []
+        async with contextlib.AsyncExitStack() as visitors:
+            for number in range(LARGEST_HELD):
+                client = await visitors.enter_async_context(visit(limit, f"10.0.0.{number}"))
+                for _ in range(LARGEST_HELD_EACH):
+                    held.append(asyncio.create_task(client.post("/", content=never_whole(MOST))))
+                await arrived(limit)
+                refused = await client.post("/", content=b"x" * MOST)
+                assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+                assert "too much is being sent at once" in refused.json()["error"]
+                # Words are few bytes.
+                assert (await client.post("/", content=b"x" * 100)).status_code == 200
+                if limit._held.total > MOST * (LARGEST_HELD - 1):
+                    break
+                other = await visitors.enter_async_context(visit(limit, "10.0.9.9"))
+                assert (await other.post("/", content=b"x" * MOST)).status_code == 200
+            assert number >= 2
+            for task in held:
+                task.cancel()
+            await asyncio.gather(*held, return_exceptions=True)
+            assert limit._held.total == 0
+            assert limit._held._by_address == {}
+            assert (await client.post("/", content=b"x" * MOST)).status_code == 200
+
+    asyncio.run(scenario())
+
+
+async def arrived(limit: BodyLimit) -> None:
+    """Wait until nothing more comes."""
+    before = -1
+    while limit._held.total != before:
+        before = limit._held.total
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+
+def test_what_was_held_is_given_back_however_a_request_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def broken(scope: Scope, receive: Receive, send: Send) -> None:
+        await reading(scope, receive, send)
+        raise RuntimeError("broken")
+
+    async def scenario(app: ASGIApp, statuses: list[int]) -> None:
+        limit = most_held(monkeypatch, app)
+        limit._sending_s = 0.01
+        async with visit(limit) as client:
+            for content in (b"x" * MOST, pieces(MOST + 1), never_whole(MOST)):
+                with contextlib.suppress(RuntimeError):
+                    assert (await client.post("/", content=content)).status_code == statuses.pop(0)
+                assert limit._held.total == 0
+        assert limit._held._by_address == {}
+
+    asyncio.run(scenario(reading, [200, 413, 408]))
+    asyncio.run(scenario(broken, [413, 408]))  # the first raises
