@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 from page_driver import Visitor
+from playwright.sync_api import Browser
 
 PAGE = """<!doctype html><title>other</title>
 <img id="picture" src="{address}{picture}">
@@ -33,23 +34,25 @@ def other_site(address: str, tmp_path: Path) -> Iterator[str]:
 
 
 def test_another_site_shows_nothing_of_ours_and_may_link_to_it(
-    visitor: Visitor, other_site: str, address: str
+    browser: Browser, other_site: str, address: str
 ) -> None:
-    page = visitor.page
+    context = browser.new_context(locale="en-GB")
+    page = context.new_page()
+    visitor = Visitor(page, address)
     statuses: dict[str, int] = {}
     page.on("response", lambda answer: statuses.update({answer.url: answer.status}))
     page.goto(other_site, wait_until="load")
     shown = "id => document.getElementById(id).naturalWidth"
     assert [page.evaluate(shown, name) for name in ("picture", "search")] == [0, 0]
-    ours = {url: status for url, status in statuses.items() if url.startswith(address)}
-    assert set(ours.values()) <= {403}
-    frame = page.frames[1]
-    assert frame.locator("#search").count() == 0
+    assert {status for url, status in statuses.items() if url.startswith(address)} <= {403}
+    assert page.frames[1].locator("#query").count() == 0
     page.click("#link")
     page.wait_for_selector("body[data-ready]")
     visitor.expect_cards()
     page.reload()
+    page.wait_for_selector("body[data-ready]")
     visitor.expect_cards()
+    context.close()
 
 
 def test_a_visitor_opens_and_saves_pictures(visitor: Visitor) -> None:
