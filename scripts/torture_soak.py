@@ -34,7 +34,7 @@ from sample_library import CATEGORIES
 
 SCRIPTS = Path(__file__).parent
 BIN = Path(sys.executable).parent
-# Allocators give back in steps of tens of MiB, which moves the slope of 15 minutes by tens of MiB an
+# Allocators give back in steps of tens of MiB, which moves the slope of 15 minutes by as much an
 # hour, so less than this says nothing. A leak of one row of an answer (about a kilobyte) in each
 # request would be several times as much.
 BOUND_MIB_AN_HOUR = 60.0
@@ -277,8 +277,8 @@ def _tell(tally: Tally, options: argparse.Namespace) -> int:
     each = slope * 2**20 / max(requests / max(options.minutes / 60, 1e-9), 1)
     print(
         f"memory of the server: {values[0]:.0f} MiB first, {values[len(values) // 2]:.0f} in the "
-        f"middle, {values[-1]:.0f} last, {max(values):.0f} at most; slope of the floor in the second "
-        f"half {slope:+.1f} MiB an hour ({each:+.0f} bytes a request): "
+        f"middle, {values[-1]:.0f} last, {max(values):.0f} at most; its floor in the second half: "
+        f"{slope:+.1f} MiB an hour ({each:+.0f} bytes a request): "
         f"{'GROWS' if grows else 'does not grow'} (bound {options.bound:g})"
     )
     return 1 if errors or grows else 0
