@@ -76,6 +76,7 @@ def test_the_map_shows_a_picture_where_one_points(view: Visitor) -> None:
     view.expect_loaded("#map .tip img")
     canvas.click(position={"x": x, "y": y})
     view.expect_asked(show=alone["id"])
+    expect(view.page.get_by_role("dialog")).to_be_visible()  # the address changes before it opens
     view.page.keyboard.press("Escape")
     first = view.page.locator("#map .legend button").first
     first.click()

@@ -105,10 +105,10 @@ def test_the_port_of_a_holder_that_was_killed_is_not_handed_on(
     endpoint = Path(uri + ".endpoint")
     assert endpoint.exists()
 
-    def cannot(path: Path, address: str) -> None:
+    def cannot(path: Path, port: int) -> None:
         raise OSError
 
-    monkeypatch.setattr("milvus.lite._publish", cannot)
+    monkeypatch.setattr("milvus.lite.publish", cannot)
     store = MilvusCollection(Connection(uri))
     assert store.count() == 1
     assert not endpoint.exists()
