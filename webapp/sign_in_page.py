@@ -11,6 +11,8 @@ from urllib.parse import quote
 from starlette.datastructures import Headers
 from starlette.responses import HTMLResponse
 
+from webapp.headers import HEADERS
+
 HERE = Path(__file__).parent
 # A language's first part, as browsers name it, and the table of its words.
 LANGUAGES = {"en": "en", "zh": "zh-CN"}
@@ -36,10 +38,8 @@ class SignInPage:
             "Cache-Control": "no-store",
             "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{digest}'; "
             "img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-            # Without one the form's Origin would be null, which is another site's.
-            "Referrer-Policy": "same-origin",
-            "X-Content-Type-Options": "nosniff",
-            "X-Frame-Options": "DENY",
+            # Without a Referrer-Policy the form's Origin would be null: another site's.
+            **HEADERS,
         }
 
     def answer(

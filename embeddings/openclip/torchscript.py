@@ -40,9 +40,7 @@ CODE, MOST_CODE = (".py", ".debug_pkl"), 20_000_000
 
 
 def is_torchscript(path: Path) -> bool:
-    """Whether a file is such an archive. Raises OSError or BadZipFile."""
-    if not zipfile.is_zipfile(path):
-        return False
+    """Whether a zip file is such an archive. Raises OSError or BadZipFile."""
     with zipfile.ZipFile(path) as archive:
         return any(name.endswith("/constants.pkl") for name in archive.namelist())
 

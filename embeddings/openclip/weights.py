@@ -88,9 +88,9 @@ def read_state_dict(path: Path) -> tuple[StateDict, bool]:
             return dict(load_file(path)), False
         if zipfile.is_zipfile(path):
             check_archive(path)
-        if is_torchscript(path):
-            tensors = read_torchscript(path)
-            return {k: v for k, v in tensors.items() if k not in NOT_WEIGHTS}, True
+            if is_torchscript(path):
+                tensors = read_torchscript(path)
+                return {k: v for k, v in tensors.items() if k not in NOT_WEIGHTS}, True
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise WeightsUnusable(
