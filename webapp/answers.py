@@ -1,5 +1,7 @@
 """Errors as HTTP answers: a status, a sentence for people, a word for programs."""
 
+from starlette.responses import JSONResponse
+
 from embeddings.errors import EncoderError
 from milvus.errors import CollectionMissing, StoreError, StoreUnavailable
 from webapp.errors import AlreadyRunning, BadFolder, BadQuery, ImageGone, NotAllowed, TooLarge
@@ -17,6 +19,11 @@ ANSWERS: dict[type[Exception], tuple[int, str]] = {
     StoreError: (503, "store_error"),
     EncoderError: (503, "no_model"),
 }
+
+
+def later(status: int, seconds: int, reason: str) -> JSONResponse:
+    """The answer to what may be asked again after so many seconds."""
+    return JSONResponse({"error": reason}, status, {"Retry-After": str(seconds)})
 
 
 def status_of(error: Exception) -> int:

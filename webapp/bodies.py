@@ -7,6 +7,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from webapp.addresses import visitor
+from webapp.answers import later
 from webapp.held import HeldBody, HeldBytes
 
 # A browser that is still sending shows no answer: of what is too large, so many times as much as
@@ -109,4 +110,4 @@ class BodyLimit:
 
 def _too_much_at_once() -> JSONResponse:
     reason = f"too much is being sent at once; try again in {LATER_S} seconds"
-    return JSONResponse({"error": reason}, 503, {"Retry-After": str(LATER_S)})
+    return later(503, LATER_S, reason)

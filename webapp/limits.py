@@ -4,10 +4,10 @@ import asyncio
 import re
 from collections import deque
 
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from webapp.addresses import Allowances, visitor
+from webapp.answers import later
 from webapp.proxy import own_path
 
 # What costs the model's or the store's time, by path; pictures and the page's files do not.
@@ -45,12 +45,12 @@ class SearchLimits:
             await self._app(scope, receive, send)
         elif wait := self._wait(visitor(scope)):
             reason = f"too many searches from your address; try again in {wait} seconds"
-            await _later(429, wait, reason)(scope, receive, send)
+            await later(429, wait, reason)(scope, receive, send)
         elif (messages := await _received(receive)) is None:
             pass  # the visitor left, or is answered already
         elif not await self._turn():
             reason = "too many searches at once; try again in a few seconds"
-            await _later(503, 5, reason)(scope, receive, send)
+            await later(503, 5, reason)(scope, receive, send)
         else:
             try:
                 await self._app(scope, _replayed(messages, receive), send)
@@ -107,7 +107,3 @@ def _replayed(messages: deque[Message], receive: Receive) -> Receive:
         return messages.popleft() if messages else await receive()
 
     return replay
-
-
-def _later(status: int, seconds: int, reason: str) -> JSONResponse:
-    return JSONResponse({"error": reason}, status, {"Retry-After": str(seconds)})
