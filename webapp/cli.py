@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 
 from configs.commandline import one_line_errors, quiet_libraries, settings_from
+from configs.heaps import share_heaps
 from configs.hiding import hide_secrets
 from configs.sources import SettingsError
 from webapp.commands import asking, moving, plain, servers, upkeep
@@ -24,6 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.command == "password":
         with one_line_errors(PROGRAM, (), ()):
             return plain.password(arguments.user)
+    if argv is None and arguments.command in ("serve", "encoder"):
+        share_heaps()
     quiet_libraries()
     # Imported only now: --help and a wrong option should answer at once.
     from embeddings.errors import EncoderError
