@@ -9,7 +9,6 @@ proxy is asked: it would look hosts up itself.
 import contextlib
 import functools
 import http.client
-import ipaddress
 import socket
 import ssl
 import threading
@@ -19,6 +18,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import BinaryIO
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
+
+from indexer.name_lookup import is_public, look_up
 
 MAX_REDIRECTS = 5
 BACKOFF_S = 0.5
@@ -171,9 +172,10 @@ def _connected(parts: SplitResult, allow_private: bool, deadline: float) -> sock
     """A connection to the first address that answers; for https, the handshake is still to do."""
     host = parts.hostname or ""
     failure: OSError = OSError("no address")
-    for address in _addresses(host, parts.port or PORTS[parts.scheme], allow_private):
+    port = parts.port or PORTS[parts.scheme]
+    for address in _addresses(host, port, allow_private, _left(deadline)):
         try:
-            peer = socket.create_connection(address, max(deadline - time.monotonic(), 0.001))
+            peer = socket.create_connection((address, port), _left(deadline))
         except OSError as error:
             failure = error
             continue
@@ -189,36 +191,20 @@ def _tls() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-def _addresses(host: str, port: int, allow_private: bool) -> list[tuple[str, int]]:
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
-    for address in addresses:
-        if not (allow_private or _is_public(address)):
+def _left(deadline: float) -> float:
+    """Seconds until then; never nought, which sockets take for: do not wait."""
+    return max(deadline - time.monotonic(), 0.001)
+
+
+def _addresses(host: str, port: int, allow_private: bool, seconds: float) -> list[str]:
+    found = look_up(host, port, seconds)
+    for address in found:
+        if not (allow_private or is_public(address)):
             raise NotFetched(
                 f"{host} is at {address}, which is not on the public internet "
                 "(--allow-private-urls permits it)"
             )
-    return [(address, port) for address in addresses]
-
-
-def _is_public(address: str) -> bool:
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address):
-        # Some ranges of IPv6 lead to an IPv4 address.
-        inner = ip.ipv4_mapped or ip.sixtofour
-        if inner is None and ip in _NAT64:
-            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-        if inner is not None:
-            return _is_public(str(inner))
-        # Beyond, there are older ways to write local and IPv4 addresses.
-        if ip not in _UNICAST or ip in _DOCUMENTATION:
-            return False
-    return ip.is_global and not ip.is_multicast
-
-
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-_UNICAST = ipaddress.IPv6Network("2000::/3")
-_DOCUMENTATION = ipaddress.IPv6Network("3fff::/20")
+    return found
 
 
 @contextlib.contextmanager
@@ -229,7 +215,7 @@ def _cut_at(deadline: float, peer: socket.socket) -> Iterator[None]:
         with contextlib.suppress(OSError):
             socket.socket.shutdown(peer, socket.SHUT_RDWR)
 
-    timer = threading.Timer(max(deadline - time.monotonic(), 0), cut)
+    timer = threading.Timer(_left(deadline), cut)
     timer.daemon = True
     timer.start()
     try:

@@ -1,7 +1,9 @@
 import io
 import shutil
+import socket
 import ssl
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +14,8 @@ from picture_server import PictureServer, png, serving
 import indexer.fetch
 from indexer.downloads import Downloads
 from indexer.errors import IndexingError
-from indexer.fetch import Limits, NotFetched, _is_public, fetch
+from indexer.fetch import Limits, NotFetched, fetch
+from indexer.name_lookup import is_public
 
 LIMITS = Limits(max_bytes=200_000, seconds=5, retries=2, allow_private=True)
 
@@ -74,6 +77,23 @@ def test_what_takes_too_long_is_cut(server: PictureServer, path: str) -> None:
     assert "longer than 0.5 seconds (--download-timeout)" in str(error)
     assert error.is_passing
     assert time.monotonic() - start < 2
+
+
+def test_a_name_server_that_says_nothing_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    over = threading.Event()
+
+    def ask(*_: object, **__: object) -> list[object]:
+        over.wait(30)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", ask)
+    start = time.monotonic()
+    error = refusal("http://pictures.example/a.png", Limits(seconds=0.5))
+    over.set()
+    assert "longer than 0.5 seconds (--download-timeout)" in str(error)
+    assert time.monotonic() - start < 5
 
 
 def test_where_nobody_listens() -> None:
@@ -143,7 +163,7 @@ def test_private_addresses_are_refused_before_they_are_asked(server: PictureServ
 def test_redirects_to_private_addresses_are_refused(
     server: PictureServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(indexer.fetch, "_is_public", lambda address: address == "127.0.0.1")
+    monkeypatch.setattr(indexer.fetch, "is_public", lambda address: address == "127.0.0.1")
     assert got(server.url("picture"), Limits()) == png()
     error = refusal(server.url("to/127.0.0.2/picture"), Limits())
     assert "127.0.0.2 is at 127.0.0.2, which is not on the public" in str(error)
@@ -181,7 +201,7 @@ def test_redirects_to_private_addresses_are_refused(
     ],
 )
 def test_which_addresses_are_public(address: str, public: bool) -> None:
-    assert _is_public(address) is public
+    assert is_public(address) is public
 
 
 def test_downloads_are_kept(server: PictureServer, tmp_path: Path) -> None:
