@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import time
 import weakref
 from collections.abc import Iterator, Sequence
@@ -35,6 +36,9 @@ IMAGES_IN_REQUEST = 16
 REQUESTS_AT_ONCE = 16
 TEXTS_IN_REQUEST = 64
 REMEMBERED = 4096
+# What a service's longest answers are: of /meta, or a reason; and of a vector, as JSON writes it.
+MAX_ANSWER_BYTES = 1_000_000
+BYTES_A_NUMBER = 32
 # How far a normalised vector's length may be from 1 after a service has rounded it.
 UNIT = 0.01
 START_ONE = "start one there with: image-search encoder"
@@ -117,7 +121,8 @@ class RemoteEncoder:
         # One character more than the service reads tells it that there was more.
         shortened = [text[: MAX_TEXT_CHARS + 1] for text in texts]
         request = VectorizeRequest(texts=shortened, images=list(images))
-        content = self._ask("POST", VECTORIZE, request.model_dump_json())
+        most = MAX_ANSWER_BYTES + BYTES_A_NUMBER * self.dim * (len(texts) + len(images))
+        content = self._ask("POST", VECTORIZE, request.model_dump_json(), most)
         try:
             answer = VectorizeAnswer.model_validate_json(content)
         except ValidationError as error:
@@ -147,19 +152,23 @@ class RemoteEncoder:
             f"{self.address} is no encoder service that works here, its {path} {said}; {START_ONE}"
         )
 
-    def _ask(self, method: str, path: str, content: str | None = None) -> bytes:
-        """The content of a good answer, after as many tries as there are pauses, and one."""
+    def _ask(
+        self, method: str, path: str, content: str | None = None, most: int = MAX_ANSWER_BYTES
+    ) -> bytes:
+        """The content of a good answer of at most so many bytes, after as many tries as there are
+        pauses, and one."""
         for pause in self._pauses:
             try:
-                return self._ask_once(method, path, content)
+                return self._ask_once(method, path, content, most)
             except _Passing:
                 time.sleep(pause)
-        return self._ask_once(method, path, content)
+        return self._ask_once(method, path, content, most)
 
-    def _ask_once(self, method: str, path: str, content: str | None) -> bytes:
+    def _ask_once(self, method: str, path: str, content: str | None, most: int) -> bytes:
         headers = {"Content-Type": "application/json"} if content is not None else {}
         try:
-            response = self._client.request(method, path, content=content, headers=headers)
+            with self._client.stream(method, path, content=content, headers=headers) as response:
+                answer = self._read(response, path, most)
         except httpx.RequestError as error:
             slow = isinstance(error, httpx.ReadTimeout | httpx.WriteTimeout)
             raise (EncoderUnavailable if slow else _Passing)(
@@ -167,7 +176,7 @@ class RemoteEncoder:
                 + ("it has too much to do" if slow else START_ONE)
             ) from error
         if response.is_success:
-            return response.content
+            return answer
         if response.status_code == 401:
             raise EncoderUnavailable(
                 f"the encoder service at {self.address} asks for another password; "
@@ -181,8 +190,19 @@ class RemoteEncoder:
         passing = response.status_code >= 500
         raise (_Passing if passing else EncoderUnavailable)(
             f"the encoder service at {self.address} answered with status "
-            f"{response.status_code}: {_reason(response)}"
+            f"{response.status_code}: {_reason(response, answer)}"
         )
+
+    def _read(self, response: httpx.Response, path: str, most: int) -> bytes:
+        answer = bytearray()
+        for part in response.iter_bytes():
+            answer += part
+            if len(answer) > most:
+                raise EncoderUnsuitable(
+                    f"{self.address} is no encoder service that works here, its answer to {path} "
+                    f"is larger than {most:,} bytes; {START_ONE}"
+                )
+        return bytes(answer)
 
     def _rows(self, vectors: list[list[float]]) -> Embeddings:
         try:
@@ -214,10 +234,10 @@ def _as_png(image: Image.Image) -> str:
     return base64.b64encode(buffer.getbuffer()).decode()
 
 
-def _reason(response: httpx.Response) -> str:
+def _reason(response: httpx.Response, answer: bytes) -> str:
     try:
-        return str(response.json()["error"])[:300]
-    except (ValueError, LookupError, TypeError):
+        return str(json.loads(answer)["error"])[:300]
+    except (ValueError, LookupError, TypeError, RecursionError):
         return response.reason_phrase or "no reason given"
 
 
