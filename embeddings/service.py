@@ -31,9 +31,6 @@ from embeddings.wire import (
 )
 
 T = TypeVar("T")
-# A client that is still sending may never see the answer. So what is too large is read on, and
-# thrown away, up to this many times the limit.
-READ_ON = 4
 
 
 class Refused(Exception):
@@ -49,6 +46,7 @@ class Limits:
     """How much one request may ask for."""
 
     body_bytes: int = 64_000_000
+    """Told to clients; bodies are counted before they come to this application."""
     items: int = 512
     """Of texts, and of images."""
 
@@ -149,7 +147,7 @@ def build_service(
     async def vectorize(request: Request) -> Response:
         """Embeddings of texts and images."""
         vectorizer = _loaded(loading)
-        body = await _read_body(request, limits.body_bytes)
+        body = await request.body()
 
         def answer() -> str:
             asked = _parsed(body, limits.items)
@@ -164,22 +162,6 @@ def _loaded(loading: "Future[Vectorizer]") -> Vectorizer:
     if not loading.done():
         raise Refused(503, "the model is still being loaded; try again in a moment")
     return loading.result()
-
-
-async def _read_body(request: Request, most: int) -> bytes:
-    parts: list[bytes] = []
-    size = 0
-    async for part in request.stream():
-        size += len(part)
-        if size > READ_ON * most:
-            break
-        if size <= most:
-            parts.append(part)
-        else:
-            parts.clear()
-    if size > most:
-        raise Refused(413, f"the request is larger than {most:,} bytes; send less at once")
-    return b"".join(parts)
 
 
 def _parsed(body: bytes, most: int) -> VectorizeRequest:

@@ -12,8 +12,12 @@ from embeddings.service import Vectorizer
 from webapp.accounts import Accounts
 from webapp.announcing import say, shown_address
 from webapp.auth import BasicAuth
+from webapp.bodies import BodyLimit
 from webapp.checking import PasswordChecks
 from webapp.http_server import BoundedServer
+
+# An indexer sends many pictures at once, maybe over a slow line; it waits as long for answers.
+SENDING_S = 300.0
 
 
 def serve_encoder(
@@ -22,9 +26,11 @@ def serve_encoder(
     load: Callable[[], Vectorizer],
     listener: socket.socket,
     accounts: Accounts | None,
+    max_body_bytes: int,
 ) -> None:
     """Serve ``app``, and fill ``loading``. Raises what ``load`` raises."""
-    server = BoundedServer(BasicAuth(app, PasswordChecks(accounts)) if accounts else app)
+    bounded = BodyLimit(app, max_body_bytes, sending_s=SENDING_S)
+    server = BoundedServer(BasicAuth(bounded, PasswordChecks(accounts)) if accounts else bounded)
 
     def fill() -> None:
         try:

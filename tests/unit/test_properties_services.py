@@ -22,6 +22,7 @@ from small_api import small_api
 from embeddings.service import Limits, Vectorizer, build_service
 from embeddings.wire import Meta, VectorizeAnswer
 from webapp.allowed_folders import AllowedFolders
+from webapp.bodies import BodyLimit
 from webapp.errors import BadFolder, NotAllowed
 
 TEXT = st.text(st.characters(), max_size=20) | st.sampled_from(["\ud800", "\0", "..", "/", ""])
@@ -55,7 +56,8 @@ IMAGE = st.sampled_from([PICTURE, PICTURE[:40], "", "=", "AAAA", PICTURE + "\n"]
 def encoder_service(encoder: FakeEncoder) -> TestClient:
     loading: Future[Vectorizer] = Future()
     loading.set_result(Vectorizer(encoder, max_pixels=1_000_000))
-    return TestClient(build_service(loading, model="fake", limits=Limits(100_000, 6)))
+    app = build_service(loading, model="fake", limits=Limits(100_000, 6))
+    return TestClient(BodyLimit(app, 100_000))
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from embeddings.service import Limits, Vectorizer, build_service
 from embeddings.wire import MAX_TEXT_CHARS
 from webapp.accounts import Accounts
 from webapp.auth import BasicAuth
+from webapp.bodies import BodyLimit
 from webapp.checking import PasswordChecks
 
 LIMITS = Limits(body_bytes=100_000, items=8)
@@ -35,7 +36,7 @@ def service(encoder: FakeEncoder, limits: Limits = LIMITS) -> TestClient:
     loading: Future[Vectorizer] = Future()
     loading.set_result(Vectorizer(encoder, max_pixels=1_000_000))
     app = build_service(loading, model="fake", limits=limits)
-    return TestClient(app, raise_server_exceptions=False)
+    return TestClient(BodyLimit(app, limits.body_bytes), raise_server_exceptions=False)
 
 
 def to(client: TestClient) -> httpx.MockTransport:
@@ -168,8 +169,8 @@ def test_a_bad_picture_is_named_by_its_position(
         (b'{"texts": [1]}', 400, "texts.0: Input should be a valid string"),
         (b'{"texts": "red"}', 400, "texts: Input should be a valid array"),
         (b'{"texts": ["\\ud800"]}', 400, "the request: Invalid JSON"),
-        (b'{"texts": ["%s"]}' % (b"x" * 100_000), 413, "larger than 100,000 bytes"),
-        (b'{"texts": ["%s"]}' % (b"x" * 900_000), 413, "larger than 100,000 bytes"),
+        (b'{"texts": ["%s"]}' % (b"x" * 100_000), 413, "larger than 0.1 MB"),
+        (b'{"texts": ["%s"]}' % (b"x" * 900_000), 413, "larger than 0.1 MB"),
         (b'{"texts": [%s""]}' % (b'"",' * 8), 413, "9 texts, and at most 8 at once"),
     ],
 )
@@ -309,6 +310,7 @@ def test_what_passes_is_tried_again(client: TestClient) -> None:
         (httpx.Response(500, json={"error": "memory"}), EncoderUnavailable, "500: memory", 3),
         (httpx.Response(500, json=[]), EncoderUnavailable, "500: Internal Server Error", 3),
         (httpx.Response(413, json={"error": "too large"}), EncoderUnavailable, "413: too la", 1),
+        (httpx.Response(200, content=b" " * 1_000_001), EncoderUnsuitable, "larger than 1,0", 1),
         (httpx.Response(404), EncoderUnsuitable, "answers /meta with status 404", 1),
         (httpx.Response(200, text="<html>"), EncoderUnsuitable, r"not as expected \(JSON\)", 1),
         (

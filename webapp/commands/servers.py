@@ -109,13 +109,14 @@ def encoder(settings: Settings) -> int:
         )
 
     loading: Future[Vectorizer] = Future()
+    max_body_bytes = service.max_body_mb * 1_000_000
     app = build_service(
         loading,
         model=model.name,
         pretrained=settled(model.pretrained),
-        limits=Limits(service.max_body_mb * 1_000_000, service.max_items),
+        limits=Limits(max_body_bytes, service.max_items),
     )
     listener = listen(settings.server.model_copy(update={"port": service.port, "lan": False}))
-    serve_encoder(app, loading, load, listener, accounts)
+    serve_encoder(app, loading, load, listener, accounts, max_body_bytes)
     print("stopped", file=sys.stderr)
     leave_now(DONE)  # nothing is lost with a batch that nobody waits for
