@@ -1,4 +1,4 @@
-"""How much memory the C library of a long-running process keeps for its threads."""
+"""How much memory a long-running process keeps for its threads."""
 
 import ctypes
 import os
@@ -10,18 +10,22 @@ M_ARENA_MAX = -8
 
 
 def share_heaps() -> None:
-    """Let all threads of this process take their memory from two heaps.
+    """Let all threads of this process take their memory from two heaps, Arrow's too.
 
     The GNU C library gives each thread a heap of its own, up to eight for each core, and a heap
-    gives back only what is free at its end: a server whose requests pass from thread to thread
-    fills one after the other for hours (see mallopt(3); docs/reliability.md has the measurement).
+    gives back only what is free at its end; Arrow's allocator keeps for each thread what that has
+    freed. A server whose requests pass from thread to thread fills one after the other for hours
+    (see mallopt(3) and arrow::default_memory_pool; docs/reliability.md has what was measured).
 
-    Has to be called before the first thread starts, since the library looks at it only once. Does
-    nothing with another C library, or where the environment says what is wanted already.
+    Has to be called before the first thread starts and Arrow is imported, since both look only
+    once. Leaves alone what the environment says already, and other C libraries.
     """
-    said = "MALLOC_ARENA_MAX" in os.environ or "arena_max" in os.environ.get("GLIBC_TUNABLES", "")
-    if said or sys.platform != "linux":
+    if sys.platform != "linux":
         return
     library = ctypes.CDLL(None)
-    if hasattr(library, "gnu_get_libc_version"):
+    if not hasattr(library, "gnu_get_libc_version"):
+        return
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    said = "MALLOC_ARENA_MAX" in os.environ or "arena_max" in os.environ.get("GLIBC_TUNABLES", "")
+    if not said:
         library.mallopt(M_ARENA_MAX, MOST_HEAPS)

@@ -31,6 +31,8 @@ def count(settings):
         library.fclose(file)
         print(told.read().count("<heap nr="))
     meeting.wait()
+    import pyarrow
+    print(pyarrow.default_memory_pool().backend_name)
     return 0
 
 cli.servers.serve = count
@@ -39,19 +41,22 @@ sys.exit(cli.main())
 """
 
 
-def heaps(**environment: str) -> int:
-    kept = {name: v for name, v in os.environ.items() if name != "MALLOC_ARENA_MAX"}
+def heaps_and_pool(**environment: str) -> tuple[int, str]:
+    said = ("MALLOC_ARENA_MAX", "GLIBC_TUNABLES", "ARROW_DEFAULT_MEMORY_POOL")
+    kept = {name: value for name, value in os.environ.items() if name not in said}
     command = [sys.executable, "-c", COUNTING]
     ran = subprocess.run(
         command, cwd=ROOT, env=kept | environment, capture_output=True, text=True, check=True
     )
-    return int(ran.stdout)
+    heaps, pool = ran.stdout.split()
+    return int(heaps), pool
 
 
 def test_a_server_s_threads_share_two_heaps() -> None:
-    assert heaps() == 2
+    assert heaps_and_pool() == (2, "system")
 
 
-def test_who_sets_the_number_of_heaps_gets_it() -> None:
-    assert heaps(MALLOC_ARENA_MAX="3") == 3
-    assert heaps(GLIBC_TUNABLES="glibc.malloc.arena_max=4") == 4
+def test_who_chooses_otherwise_gets_it() -> None:
+    assert heaps_and_pool(MALLOC_ARENA_MAX="3") == (3, "system")
+    assert heaps_and_pool(GLIBC_TUNABLES="glibc.malloc.arena_max=4") == (4, "system")
+    assert heaps_and_pool(ARROW_DEFAULT_MEMORY_POOL="mimalloc") == (2, "mimalloc")
