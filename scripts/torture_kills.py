@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Kill the indexer (-9) at random moments; after one more run each time the store must be whole.
+"""Kill the indexer, or the page that a visitor indexes from while others search (-9), at random
+moments; after one more run each time the store must be whole.
 
 Whole: the collection holds exactly the folder, every vector equals a fresh encoding of its file,
 and each picture has its thumbnail. Between two runs pictures are added, altered, moved, copied,
@@ -22,20 +23,21 @@ def main() -> int:
     options = _options()
     sys.path.insert(0, str(TESTS))  # the quick tests do the same a few times
     from killing import killed_rounds, scene
+    from page_killing import page_scene
 
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder, _store(options.store, Path(folder)) as uri:
         try:
-            cut_short = killed_rounds(
-                scene(Path(folder), uri, options.seed), options.kills, on_round=_show
-            )
+            of_page = options.victim == "page"
+            at = (page_scene if of_page else scene)(Path(folder), uri, options.seed)
+            cut_short = killed_rounds(at, options.kills, on_round=_show)
         except AssertionError as error:
             print(f"\nNOT WHOLE after a kill (seed {options.seed}): {error}"[:2000])
             return 1
     print(
-        f"\n{options.store}: {len(cut_short)} kills (seed {options.seed}), {sum(cut_short)} of "
-        f"them in the middle of a run; after one more run each: 0 pictures lost, 0 too many, "
-        f"0 wrong vectors, 0 wrong thumbnails ({time.monotonic() - began:.0f} s)"
+        f"\n{options.victim}, {options.store}: {len(cut_short)} kills (seed {options.seed}), "
+        f"{sum(cut_short)} of them in the middle of a run; after one more run each: 0 pictures "
+        f"lost, 0 too many, 0 wrong vectors, 0 wrong thumbnails ({time.monotonic() - began:.0f} s)"
     )
     return 0
 
@@ -61,6 +63,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0, help="of the moments and of the pictures")
+    parser.add_argument("--victim", choices=("indexer", "page"), default="indexer")
     parser.add_argument("--store", choices=("lite", "server"), default="lite")
     return parser.parse_args()
 

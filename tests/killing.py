@@ -19,7 +19,7 @@ from fakes import FakeEncoder
 from PIL import Image
 from support import ROOT
 
-from embeddings.encoder import Embeddings
+from embeddings.encoder import Embeddings, Encoder
 from embeddings.images import open_image, open_square
 from embeddings.thumbnails import thumbnail_of
 from indexer.scan import scan
@@ -178,13 +178,17 @@ class Scene:
         found = {f.path: f for f in scan(self.root) if isinstance(f, FoundFile)}
         rows = sorted((row.path, row.size, row.mtime_ns) for row, _ in stored)
         assert rows == sorted((f.path, f.size, f.mtime_ns) for f in found.values())
-        fresh = encode([Path(row.path) for row, _ in stored])
+        fresh = self.encode([Path(row.path) for row, _ in stored])
         kept = np.array([vector for _, vector in stored]).reshape(fresh.shape)
         wrong = np.flatnonzero(np.abs(fresh - kept).max(axis=1, initial=0) > TOLERANCE)
         assert not wrong.size, [stored[at][0].path for at in wrong]
         hashes = {content_hash(Path(path)) for path in found}
         assert {row.content_hash for row, _ in stored} == hashes
         return hashes
+
+    def encode(self, paths: list[Path]) -> Embeddings:
+        """Vectors of files as nothing but the files say."""
+        return encode(FakeEncoder(), paths)
 
     def _paint(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -239,9 +243,8 @@ def heard(process: "subprocess.Popen[str]") -> Heard:
     return Heard(encoded, ["done"] in words)
 
 
-def encode(paths: list[Path]) -> Embeddings:
-    """Vectors of files as nothing but the files say."""
-    encoder = FakeEncoder()
+def encode(encoder: Encoder, paths: list[Path]) -> Embeddings:
+    """Vectors of files, one call for all."""
     opened = (open_square(path.read_bytes(), encoder.image_transform, 10**6) for path in paths)
     return encoder.encode_images([square.image for square in opened])
 

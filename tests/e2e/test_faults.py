@@ -1,13 +1,11 @@
 """A page killed while a visitor indexes, a data folder that may not be written, and photos that
 nothing ever changes."""
 
-import contextlib
 import json
 import os
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,36 +13,13 @@ from typing import Any
 import httpx
 import pytest
 from conftest import servers
+from killing import PICTURES
+from page_killing import page_scene
 from small_disk import CAN_MOUNT, SmallDisk
 from support import BIN, run
 
 GIVE_UP_S = 240
 WITHOUT_RIGHTS = ("/usr/bin/setpriv", "--bounding-set=-dac_override", "--")
-
-
-def until(holds: Callable[[], bool]) -> None:
-    """Wait for it."""
-    deadline = time.monotonic() + GIVE_UP_S
-    while not holds():
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.05)
-
-
-def below(pid: int) -> set[int]:
-    """The processes that a process started, and theirs."""
-    found: set[int] = set()
-    with contextlib.suppress(OSError):
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            for child in map(int, (task / "children").read_text().split()):
-                found |= {child} | below(child)
-    return found
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
 
 
 def report_of(*command: object, data: Path) -> dict[str, Any]:
@@ -54,68 +29,14 @@ def report_of(*command: object, data: Path) -> dict[str, Any]:
     return report
 
 
-def test_a_page_killed_while_a_visitor_indexes(library: Path, data: Path) -> None:
-    given = ("--allow-indexing", str(library))
-    with killed_servers() as start, httpx.Client(timeout=GIVE_UP_S) as visitor:
-        process, address = start(data, *given)
-        begun = visitor.post(f"{address}/api/index", json={"folder": str(library)})
-        assert begun.status_code == 202, begun.text
-        state: dict[str, Any] = {}
-
-        def is_at_work() -> bool:
-            state.update(visitor.get(f"{address}/api/index").json())
-            assert state["state"] == "running", state
-            # Others search meanwhile; as long as nothing is indexed they are told so.
-            status = visitor.get(f"{address}/api/search", params={"q": "lemon"}).status_code
-            assert status in (200, 503)
-            return bool(state["done"] >= 10)
-
-        until(is_at_work)
-        children = below(process.pid)
-        assert children
-        process.kill()
-        process.wait(30)
-    until(lambda: not any(is_alive(child) for child in children))
-    report = report_of(library, data=data)
-    assert report["added"] + report["unchanged"] == 300
-    stats = json.loads(run("image-search", "stats", "--json", data=data).out)
-    assert stats["images"] == 300
-    doctor = run("image-search", "doctor", data=data)
+def test_a_page_killed_while_a_visitor_indexes(tmp_path: Path) -> None:
+    scene = page_scene(tmp_path, seed=5)
+    assert scene.kill_when(lambda state: state["done"] >= 10)
+    scene.whole_run()
+    assert scene.check() == PICTURES
+    doctor = run("image-search", "doctor", data=scene.data)
     assert "PROBLEM" not in doctor.out, doctor.out
     assert "all there" in doctor.out
-
-
-@contextlib.contextmanager
-def killed_servers() -> Iterator[Callable[..., tuple["subprocess.Popen[str]", str]]]:
-    """Servers with their process; all are killed at the end."""
-    processes: list[subprocess.Popen[str]] = []
-
-    def start(data: Path, *options: str) -> tuple["subprocess.Popen[str]", str]:
-        process = subprocess.Popen(
-            [BIN / "image-search", "serve", "--port", "0", *options],
-            stderr=subprocess.PIPE,
-            text=True,
-            env={
-                **os.environ,
-                "IMAGE_SEARCH_DATA_DIR": str(data),
-                "IMAGE_SEARCH_MODEL__NAME": "sample",
-            },
-        )
-        processes.append(process)
-        assert process.stderr is not None
-        for line in process.stderr:
-            if "serving on" in line:
-                return process, line.split()[2]
-        raise AssertionError("the server did not start")
-
-    try:
-        yield start
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait(30)
-            assert process.stderr is not None
-            process.stderr.close()
 
 
 @pytest.fixture
