@@ -28,8 +28,8 @@ def main() -> int:
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder, _store(options.store, Path(folder)) as uri:
         try:
-            of_page = options.victim == "page"
-            at = (page_scene if of_page else scene)(Path(folder), uri, options.seed)
+            make = page_scene if options.victim == "page" else scene
+            at = make(Path(folder), uri, options.seed)
             cut_short = killed_rounds(at, options.kills, on_round=_show)
         except AssertionError as error:
             print(f"\nNOT WHOLE after a kill (seed {options.seed}): {error}"[:2000])

@@ -1,7 +1,7 @@
 """A page killed while a visitor indexes from it and others search: one more run mends all.
 
 The quick test and ``scripts/torture_kills.py --victim page`` share this. All is the real thing: the
-commands, the sample encoder, Milvus Lite.
+commands, the sample encoder, the store.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from typing import Any
 
 import httpx
 import numpy as np
-from killing import PICTURES, Scene, encode
+from killing import Scene, encode
 from support import BIN, run
 
 from embeddings.encoder import Embeddings
@@ -39,7 +39,7 @@ class PageScene(Scene):
     def whole_run(self) -> float:
         """Index to the end by the command; the seconds that it took."""
         began = time.monotonic()
-        ran = run("index-folder", self.root, "--json", data=self.data, **SETTINGS)
+        ran = run("index-folder", self.root, "--json", data=self.data, **self._settings())
         assert ran.code == 0, ran.err
         report = json.loads(ran.out)
         assert not report["skipped"], ran.out
@@ -81,6 +81,9 @@ class PageScene(Scene):
         encoder = load_encoder("sample", None, models_dir=self.data, precision="fp32")
         return encode(encoder, paths)
 
+    def _settings(self) -> dict[str, str]:
+        return {**SETTINGS, "IMAGE_SEARCH_MILVUS__URI": self.uri}
+
     @contextlib.contextmanager
     def _served(self) -> Iterator[tuple["subprocess.Popen[str]", str]]:
         """A server and its address; it is killed at the end."""
@@ -89,7 +92,7 @@ class PageScene(Scene):
             [BIN / "image-search", "serve", *given],
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, **SETTINGS, "IMAGE_SEARCH_DATA_DIR": str(self.data)},
+            env={**os.environ, **self._settings(), "IMAGE_SEARCH_DATA_DIR": str(self.data)},
         )
         assert process.stderr is not None
         try:
@@ -105,13 +108,11 @@ class PageScene(Scene):
             process.stderr.close()
 
 
-def page_scene(folder: Path, seed: int) -> PageScene:
-    """A drawn library in a folder, and a data folder that knows nothing of it yet."""
-    data = folder / "data"
-    data.mkdir(parents=True)
-    uri = str(data / "milvus.db")
-    made = PageScene(folder / "library", data, uri, np.random.default_rng(seed))
-    made.draw(PICTURES)
+def page_scene(folder: Path, uri: str, seed: int) -> PageScene:
+    """A drawn library in a folder, and a store that knows nothing of it yet."""
+    made = PageScene(folder / "library", folder / "data", uri, np.random.default_rng(seed))
+    made.data.mkdir(parents=True)
+    made.draw()
     return made
 
 
