@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import logging
 import socket
 import time
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from starlette.types import ASGIApp
 
 from webapp.announcing import say
 from webapp.connections import BoundedProtocol, Connections
+from webapp.opened import AnswerCut
 
 # Connections; a browser opens six, and thirty people may share an address.
 MOST = 1024
@@ -52,6 +54,7 @@ class BoundedServer(uvicorn.Server):
                 proxy_headers=False,  # Forwarded looks at them
             )
         )
+        logging.getLogger("uvicorn.error").addFilter(_is_news)
         self._said = -SAID_AGAIN_S
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -70,6 +73,11 @@ class BoundedServer(uvicorn.Server):
                 "no connection can be taken up just now: this program has too many files open; "
                 "raise the limit (ulimit -n)"
             )
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """uvicorn writes a traceback for what is ended on purpose, too."""
+    return not (record.exc_info and isinstance(record.exc_info[1], AnswerCut))
 
 
 def open_files() -> int:
