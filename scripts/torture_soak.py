@@ -52,6 +52,9 @@ class Tally:
     errors: Counter[str] = field(default_factory=Counter)
     gone: int = 0
     """Pictures that were removed between the search and the look at them; no error."""
+    cut: int = 0
+    """Originals that were written over while they were sent: their answers end early, as they
+    should, and the next one says what is so; no error."""
     runs: int = 0
     memory: list[tuple[float, float]] = field(default_factory=list)
     """Seconds and MiB."""
@@ -64,6 +67,7 @@ class Tally:
             self.gone += gone
             if error:
                 self.errors[f"{kind}: {error}"] += 1
+                print(f"ERROR {kind}: {error}", flush=True)
 
 
 def main() -> int:
@@ -86,6 +90,8 @@ def main() -> int:
         finally:
             server.terminate()
             server.wait()
+    if tally.cut > tally.runs:
+        tally.errors["more originals were cut than can have been written over"] += 1
     for line in said:
         tally.errors[f"the server said: {line}"] += 1
     return _tell(tally, options)
@@ -122,7 +128,7 @@ def _visit(
             for hit in hits[:4]:
                 _get(client, "thumbnail", hit["thumbnail_url"], tally)
             if hits and rng.random() < 0.1:
-                _get(client, "original", hits[0]["image_url"], tally)
+                _look_at(client, hits[0]["image_url"], tally)
             if hits and rng.random() < 0.1:
                 _get(client, "similar", f"/api/search?like={hits[0]['id']}", tally)
             if rng.random() < 0.05:
@@ -153,6 +159,20 @@ def _search(
 
 def _get(client: httpx.Client, kind: str, url: str, tally: Tally) -> None:
     _ask(kind, lambda: client.get(url), tally)
+
+
+def _look_at(client: httpx.Client, url: str, tally: Tally) -> None:
+    """Ask for an original, and again where its answer was cut."""
+
+    def request() -> httpx.Response:
+        try:
+            return client.get(url)
+        except httpx.RemoteProtocolError:
+            with tally.lock:
+                tally.cut += 1
+            return client.get(url)
+
+    _ask("original", request, tally)
 
 
 def _ask(kind: str, request: Callable[[], httpx.Response], tally: Tally) -> list[dict[str, str]]:
@@ -268,6 +288,7 @@ def _tell(tally: Tally, options: argparse.Namespace) -> int:
         f"{options.minutes:g} minutes, {options.visitors} clients: {requests:,} requests ({kinds})"
     )
     print(f"{tally.runs} runs of index-folder beside them; {tally.gone} pictures were gone by then")
+    print(f"{tally.cut} originals were written over while they were sent")
     print(f"{errors} errors")
     for error, count in tally.errors.most_common(20):
         print(f"  {count} x {error}")
