@@ -47,23 +47,24 @@ class PageScene(Scene):
 
     def kill_after(self, seconds: float) -> bool:
         """Index from the page and kill the server meanwhile; whether that cut the run short."""
-        until_then = time.monotonic() + seconds
-        return self.kill_when(lambda _: time.monotonic() >= until_then)
+        return self.kill_when(lambda _, passed: passed >= seconds)
 
-    def kill_when(self, reached: Callable[[dict[str, Any]], bool]) -> bool:
-        """The same, when the answer of ``/api/index`` says so, or when the run is done."""
+    def kill_when(self, reached: Callable[[dict[str, Any], float], bool]) -> bool:
+        """The same, when the answer of ``/api/index`` and the seconds since the run was asked for
+        say so, or when it is done."""
         state: dict[str, Any] = {}
         answered: Counter[int] = Counter()
         with self._served() as (process, address), httpx.Client(timeout=GIVE_UP_S) as visitor:
             begun = visitor.post(f"{address}/api/index", json={"folder": str(self.root)})
             assert begun.status_code == 202, begun.text
+            began = time.monotonic()
             others = threading.Thread(target=_search, args=(address, answered))
             others.start()
 
             def is_moment() -> bool:
                 state.update(visitor.get(f"{address}/api/index").json())
                 assert state["state"] in ("running", "done"), state
-                return state["state"] == "done" or reached(state)
+                return state["state"] == "done" or reached(state, time.monotonic() - began)
 
             try:
                 until(is_moment)

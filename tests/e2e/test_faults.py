@@ -31,7 +31,7 @@ def report_of(*command: object, data: Path) -> dict[str, Any]:
 
 def test_a_page_killed_while_a_visitor_indexes(tmp_path: Path) -> None:
     scene = page_scene(tmp_path, str(tmp_path / "milvus.db"), seed=5)
-    assert scene.kill_when(lambda state: state["done"] >= 10)
+    assert scene.kill_when(lambda state, _: state["done"] >= 10)
     scene.whole_run()
     assert scene.check() == PICTURES
     doctor = run("image-search", "doctor", "--milvus-uri", scene.uri, data=scene.data)
