@@ -165,7 +165,9 @@ class RemoteEncoder:
         return self._ask_once(method, path, content, most)
 
     def _ask_once(self, method: str, path: str, content: str | None, most: int) -> bytes:
-        headers = {"Content-Type": "application/json"} if content is not None else {}
+        headers = {"Accept-Encoding": "identity"}
+        if content is not None:
+            headers["Content-Type"] = "application/json"
         try:
             with self._client.stream(method, path, content=content, headers=headers) as response:
                 answer = self._read(response, path, most)
@@ -194,14 +196,15 @@ class RemoteEncoder:
         )
 
     def _read(self, response: httpx.Response, path: str, most: int) -> bytes:
+        wrong = f"{self.address} is no encoder service that works here, its answer to {path} is"
+        # A few packed bytes unpack to any number; none were asked for.
+        if response.headers.get("Content-Encoding", "identity") != "identity":
+            raise EncoderUnsuitable(f"{wrong} compressed; {START_ONE}")
         answer = bytearray()
         for part in response.iter_bytes():
             answer += part
             if len(answer) > most:
-                raise EncoderUnsuitable(
-                    f"{self.address} is no encoder service that works here, its answer to {path} "
-                    f"is larger than {most:,} bytes; {START_ONE}"
-                )
+                raise EncoderUnsuitable(f"{wrong} larger than {most:,} bytes; {START_ONE}")
         return bytes(answer)
 
     def _rows(self, vectors: list[list[float]]) -> Embeddings:

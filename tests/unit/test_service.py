@@ -311,6 +311,12 @@ def test_what_passes_is_tried_again(client: TestClient) -> None:
         (httpx.Response(500, json=[]), EncoderUnavailable, "500: Internal Server Error", 3),
         (httpx.Response(413, json={"error": "too large"}), EncoderUnavailable, "413: too la", 1),
         (httpx.Response(200, content=b" " * 1_000_001), EncoderUnsuitable, "larger than 1,0", 1),
+        (
+            httpx.Response(200, content=b"\x1f", headers={"Content-Encoding": "gzip"}),
+            EncoderUnsuitable,
+            "its answer to /meta is compressed",
+            1,
+        ),
         (httpx.Response(404), EncoderUnsuitable, "answers /meta with status 404", 1),
         (httpx.Response(200, text="<html>"), EncoderUnsuitable, r"not as expected \(JSON\)", 1),
         (
