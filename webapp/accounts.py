@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from webapp.errors import BadAccounts
-from webapp.passwords import PasswordHash, hashed, normal, read_line
+from webapp.passwords import Parameters, PasswordHash, hashed, normal, read_line
 
 # A file is asked at most this often whether it changed.
 LOOK_AGAIN_S = 1.0
@@ -39,7 +39,7 @@ class Accounts:
         self._say = say
         self._lock = threading.Lock()
         self._users: dict[str, PasswordHash] = {}
-        self._nobody: PasswordHash | None = None
+        self._nobodies: dict[Parameters, PasswordHash] = {}
         self._stamp: tuple[int, ...] | None = None
         self._looked = 0.0
         self.version = 0
@@ -50,17 +50,19 @@ class Accounts:
             self._warn_of_readers(file)
 
     def admits(self, credentials: str) -> bool:
-        """Whether ``user:password`` is right. Takes as long for a user that is unknown."""
+        """Whether ``user:password`` is right. Takes as long for a user that is unknown: one check
+        with each kind of hash in the file, whoever is asked for."""
         if self._plain is not None and hmac.compare_digest(self._tag(credentials), self._plain):
             return True
-        if self._nobody is None:
-            return False
         user, _, password = credentials.partition(":")
         known = self._users.get(normal(user))
-        if known is not None and known.cost < self._nobody.cost:
-            self._nobody.matches(password)  # a cheap hash would tell that the user is there
-        matches = (known or self._nobody).matches(password)
-        return matches and known is not None
+        admitted = False
+        for parameters, nobody in self._nobodies.items():
+            if known is not None and known.parameters == parameters:
+                admitted = known.matches(password)
+            else:
+                nobody.matches(password)
+        return admitted
 
     def entry(self, user: str) -> bytes | None:
         """What is known of a user, as a value that another password changes; None of a stranger."""
@@ -85,8 +87,7 @@ class Accounts:
                 self._say(f"{error}; until then its users stay as they were")
 
     def _take(self, users: dict[str, PasswordHash]) -> None:
-        costliest = max(users.values(), key=lambda one: one.cost)
-        self._nobody = costliest.like_it()
+        self._nobodies = {one.parameters: one.like_it() for one in users.values()}
         self._users = users
         self.version += 1
 

@@ -24,6 +24,9 @@ LINE = re.compile(
 )
 
 
+Parameters = tuple[int, int, int]
+
+
 @dataclass(frozen=True, repr=False)
 class PasswordHash:
     """What is kept of a password, with the parameters that made it."""
@@ -35,9 +38,9 @@ class PasswordHash:
     digest: bytes
 
     @property
-    def cost(self) -> int:
-        """How long checking takes, as a number to compare."""
-        return (self.r * self.p) << self.log_n
+    def parameters(self) -> Parameters:
+        """Those of scrypt, which say how long checking takes."""
+        return self.log_n, self.r, self.p
 
     def __str__(self) -> str:
         salt, digest = (
@@ -87,7 +90,8 @@ def read_line(line: str) -> tuple[str, PasswordHash]:
     if not is_user(user):
         raise ValueError("its user name begins or ends with a space, or has a control character")
     log_n, r, p = int(match["ln"]), int(match["r"]), int(match["p"])
-    if not (log_n >= 1 and r >= 1 and 1 <= p <= MAX_P) or 128 * r << log_n > MAX_MEMORY:
+    # log_n below 16 * r is scrypt's own bound; OpenSSL fails at what is beyond.
+    if not (1 <= log_n < 16 * r and 1 <= p <= MAX_P) or 128 * r << log_n > MAX_MEMORY:
         raise ValueError("its numbers ln, r and p are out of range")
     try:
         salt, digest = (

@@ -88,6 +88,7 @@ def test_a_line_of_another_program_is_read() -> None:
         ("", "names nobody"),
         ("a:$scrypt$ln=30,r=8,p=1$AAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAA", "out of range"),
         ("a:$scrypt$ln=0,r=8,p=1$AAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAA", "out of range"),
+        ("a:$scrypt$ln=16,r=1,p=1$AAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAA", "out of range"),
         ("a:$scrypt$ln=4,r=8,p=1$AAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAA", "not valid base64"),
         (" a:$scrypt$ln=4,r=8,p=1$AAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAA", "a space"),
     ],
@@ -151,7 +152,9 @@ def test_an_unknown_user_costs_as_much_as_a_known_one(
     for user in ("carl", "nobody", "anna"):
         made.clear()
         accounts.admits(f"{user}:wrong")
-        assert (512, 8, 1) in made, user
+        assert made == [(16, 8, 1), (512, 8, 1)], user
+    for right in ("carl:blue", "anna:red"):
+        assert accounts.admits(right)
 
 
 def test_the_file_is_read_again_when_it_changes(file: Path) -> None:
