@@ -151,12 +151,13 @@ class Indexing:
         assert process.stderr is not None
         errors = threading.Thread(target=self._note, args=(process.stderr,), daemon=True)
         errors.start()
-        with process.stdout as lines:
-            for line in lines:
-                self._read(line)
-        errors.join()
-        code = process.wait()
+        code = 1
         try:
+            with process.stdout as lines:
+                for line in lines:
+                    self._read(line)
+            errors.join()
+            code = process.wait()
             # Before it is told that the run has ended: who asks then gets the new counts.
             self._on_end()
         finally:
@@ -167,7 +168,8 @@ class Indexing:
                 self._process = None
 
     def _read(self, line: str) -> None:
-        with contextlib.suppress(ValueError):  # what a library printed
+        # Libraries print all kinds of things.
+        with contextlib.suppress(ValueError, LookupError, TypeError, RecursionError):
             said = json.loads(line)
             if isinstance(said, dict) and "skipped" in said:
                 with self._lock:

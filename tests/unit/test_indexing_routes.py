@@ -34,7 +34,12 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 print("loading fake …", file=sys.stderr)
 print(json.dumps({PROGRESS}), flush=True)
 """
-DONE = f"{SAYS}\nprint('a library says something')\nprint(json.dumps({REPORT}))"
+# What libraries print is passed over, even where it looks like a report.
+CHATTER = """
+for line in ("a library says something", '{"skipped": null}', '{"skipped": 3}', "[" * 100_000):
+    print(line)
+"""
+DONE = f"{SAYS}{CHATTER}print(json.dumps({REPORT}))"
 FAILED = f"{SAYS}\nprint('index-folder: no picture in /l', file=sys.stderr)\nsys.exit(1)"
 CRASHED = f"{SAYS}\nimport os\nos.kill(os.getpid(), 9)"
 SILENT = "import sys; sys.exit(3)"
