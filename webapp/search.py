@@ -22,7 +22,17 @@ from webapp.library import Library
 from webapp.library_facts import Facts
 from webapp.loaded import EncoderLoader, LoadedEncoder, Loading
 from webapp.mixing import mix, moved_away, moved_towards
-from webapp.query import EXACT_COPIES, MAX_REACH, Hit, Move, Note, Query, SearchResult, Term
+from webapp.query import (
+    EXACT_COPIES,
+    MAX_REACH,
+    MAX_SIMILAR,
+    Hit,
+    Move,
+    Note,
+    Query,
+    SearchResult,
+    Term,
+)
 
 # Results that are fetched beyond those asked for, since some will be copies of others.
 SPARE = 16
@@ -187,8 +197,10 @@ class SearchService:
         similar = query.fold is not None and query.fold < EXACT_COPIES
         wanted = query.offset + query.top_k + 1  # one more tells whether there are more
         limit = wanted if query.fold is None else wanted + SPARE
+        # Those that are compared come with their embeddings.
+        most = MAX_SIMILAR + SPARE if similar else MAX_REACH
         while True:
-            limit = min(limit, MAX_REACH)
+            limit = min(limit, most)
             matches = self._store.search(vector, limit, only, with_embeddings=similar)
             ended = len(matches) < limit
             if query.min_score is not None:
@@ -196,8 +208,8 @@ class SearchService:
                 ended = ended or len(good) < len(matches)
                 matches = good
             groups = folded(matches, query.fold)
-            if len(groups) >= wanted or ended or limit == MAX_REACH:
-                return groups, ended or limit == MAX_REACH
+            if len(groups) >= wanted or ended or limit == most:
+                return groups, ended or limit == most
             limit *= 2
 
     def _empty_notes(

@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 from fakes import RECORD, FakeEncoder, MemoryStore
 
-from milvus.entities import ImageRow, ModelRecord
+from milvus.entities import Embedding, ImageRow, Match, ModelRecord
 from milvus.errors import CollectionMissing, ModelMismatch
 from milvus.filters import ImageFilter
 from webapp.errors import BadQuery, ImageGone
 from webapp.presenters import result_json, result_text, stats_json, stats_text
-from webapp.query import Hit, SearchResult, text_query
-from webapp.search import SearchService
+from webapp.query import MAX_SIMILAR, Hit, SearchResult, text_query
+from webapp.search import SPARE, SearchService
 
 
 def fill(store: MemoryStore) -> None:
@@ -84,6 +84,23 @@ def test_nothing_indexed_is_told(store: MemoryStore, encoder: FakeEncoder) -> No
     store.record = None
     with pytest.raises(CollectionMissing, match="run: index-folder FOLDER"):
         SearchService(store, lambda record: encoder).search(text_query("red"))
+
+
+def test_however_alike_all_are_so_many_are_compared_and_no_more(encoder: FakeEncoder) -> None:
+    asked: list[int] = []
+
+    class Alike(MemoryStore):
+        def search(self, embedding: Embedding, top_k: int, *_: object, **__: object) -> list[Match]:
+            asked.append(top_k)
+            vector = np.array([1, 0, 0, 0], dtype=np.float32)
+            rows = (ImageRow(n, f"/l/{n}.png", "/l", "", 1, 2, f"h{n}", 3, 4) for n in range(top_k))
+            return [Match(row, 0.5, vector) for row in rows]
+
+    store = Alike()
+    store.record = RECORD
+    found = SearchService(store, lambda record: encoder).search(text_query("red", fold=0.1))
+    assert len(found.hits) == 1
+    assert asked[-1] == max(asked) == MAX_SIMILAR + SPARE
 
 
 def test_pictures_by_id(service: SearchService) -> None:
