@@ -76,8 +76,10 @@ class BoundedServer(uvicorn.Server):
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """uvicorn writes a traceback for what is ended on purpose, too."""
-    return not (record.exc_info and isinstance(record.exc_info[1], AnswerCut))
+    """uvicorn writes a traceback for what is ended on purpose, too: a file's answer, or all that
+    are not done when the server has to end."""
+    on_purpose = (AnswerCut, asyncio.CancelledError)
+    return not (record.exc_info and isinstance(record.exc_info[1], on_purpose))
 
 
 def open_files() -> int:

@@ -1,5 +1,7 @@
-"""A file that is written over while it is sent: the visitor sees that something is missing."""
+"""Answers that end early: the visitor sees that something is missing, and no log is filled."""
 
+import asyncio
+import contextlib
 import logging
 import os
 import socket
@@ -26,14 +28,9 @@ def picture(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def address(picture: Path) -> Iterator[str]:
-    app = FastAPI()
-
-    @app.api_route("/", methods=["GET", "HEAD"])
-    def image() -> OpenedFile:
-        return OpenedFile(picture.open("rb"), picture, {})
-
+@contextlib.contextmanager
+def serving(app: FastAPI) -> Iterator[str]:
+    """A real server for an application; its address."""
     listener = socket.create_server(("127.0.0.1", 0))
     server = BoundedServer(app)
     thread = threading.Thread(target=server.run, args=([listener],))
@@ -46,11 +43,39 @@ def address(picture: Path) -> Iterator[str]:
     listener.close()
 
 
+@pytest.fixture
+def address(picture: Path) -> Iterator[str]:
+    app = FastAPI()
+
+    @app.api_route("/", methods=["GET", "HEAD"])
+    def image() -> OpenedFile:
+        return OpenedFile(picture.open("rb"), picture, {})
+
+    with serving(app) as address:
+        yield address
+
+
 def test_it_is_sent_whole_and_in_parts(address: str) -> None:
     assert len(httpx.get(address).content) == SIZE
     assert httpx.head(address).headers["content-length"] == str(SIZE)
     part = httpx.get(address, headers={"Range": "bytes=10-19"})
     assert (part.status_code, part.content) == (206, bytes(10))
+
+
+def test_a_server_that_ends_beside_a_slow_answer_says_nothing(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("uvicorn"), "propagate", True)
+    monkeypatch.setattr("webapp.http_server.SHUTDOWN_S", 1)
+    app = FastAPI()
+
+    @app.get("/")
+    async def slow() -> None:
+        await asyncio.sleep(60)
+
+    with serving(app) as address, pytest.raises(httpx.TransportError), httpx.Client() as client:
+        client.get(address, timeout=1)
+    assert not [record for record in caplog.records if record.exc_info]
 
 
 @pytest.mark.parametrize("change", [lambda size: size // 2, lambda size: size * 2])
