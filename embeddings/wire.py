@@ -5,7 +5,16 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, PositiveInt
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    FailFast,
+    Field,
+    FiniteFloat,
+    PositiveInt,
+)
 from pydantic.alias_generators import to_camel
 
 from embeddings.images import ImageTransform
@@ -42,11 +51,19 @@ class Meta(BaseModel):
     max_items: PositiveInt
 
 
-class VectorizeRequest(BaseModel):
-    """What is to be encoded. Weaviate writes null for none."""
+def _none_is_empty(given: object) -> object:
+    return [] if given is None else given
 
-    texts: list[str] | None = None
-    images: list[str] | None = None
+
+# Weaviate writes null for none. Of millions that are wrong, the first is told.
+Strings = Annotated[list[str], FailFast(), BeforeValidator(_none_is_empty)]
+
+
+class VectorizeRequest(BaseModel):
+    """What is to be encoded."""
+
+    texts: Strings = []
+    images: Strings = []
     """Picture files in base64."""
 
 

@@ -5,7 +5,7 @@ import binascii
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, ValidationError
 
 from milvus.filters import ImageFilter
 from milvus.int64 import MAX_INT64, storable_time
@@ -13,6 +13,9 @@ from webapp.errors import BadQuery
 from webapp.query import EXACT_COPIES, Move, Query, Term, least_score
 
 MICROSECOND_NS = 1000
+# A small JSON text may hold millions of things, each of which takes many times its bytes, and may
+# be wrong. The largest query has some thousand, and commas in its words.
+MAX_COMMAS = 20_000
 
 
 def _as_id(value: object) -> object:
@@ -45,8 +48,8 @@ class MoveBody(_Body):
     """Towards or away from concepts (texts) and objects (ids of indexed pictures)."""
 
     force: float = Field(description="0 to 1")
-    concepts: list[str] = []
-    objects: list[Id] = []
+    concepts: Annotated[list[str], FailFast()] = []
+    objects: Annotated[list[Id], FailFast()] = []
 
     def move(self) -> Move:
         return Move(self.force, tuple(self.concepts), tuple(self.objects))
@@ -55,9 +58,9 @@ class MoveBody(_Body):
 class FilterBody(_Body):
     """What is searched; all where it is empty."""
 
-    categories: list[str] = []
-    libraries: list[str] = []
-    labels: list[str] = []
+    categories: Annotated[list[str], FailFast()] = []
+    libraries: Annotated[list[str], FailFast()] = []
+    labels: Annotated[list[str], FailFast()] = []
     path_prefix: str = ""
     after: str | None = Field(None, description="modified then or later: a date or time, ISO 8601")
     before: str | None = Field(None, description="modified before that: a date or time, ISO 8601")
@@ -85,7 +88,7 @@ class QueryBody(_Body):
     """One search. ``q`` is short for a term with that text and the weight 1."""
 
     q: str = ""
-    terms: list[TermBody] = []
+    terms: Annotated[list[TermBody], FailFast()] = []
     move_to: MoveBody | None = None
     move_away_from: MoveBody | None = None
     min_score: float | None = Field(None, description="least cosine similarity")
@@ -177,6 +180,8 @@ class SearchParameters(_Body):
 
 def query_body(content: bytes | dict[str, Any]) -> QueryBody:
     """Read JSON, or a dict. Raises BadQuery with the field and the reason."""
+    if isinstance(content, bytes) and content.count(b",") > MAX_COMMAS:
+        raise BadQuery(f"a query has at most {MAX_COMMAS:,} commas")
     try:
         if isinstance(content, bytes):
             return QueryBody.model_validate_json(content)

@@ -1,6 +1,7 @@
 import base64
 import os
 import re
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from hashlib import blake2b
@@ -264,15 +265,47 @@ def test_a_picture_is_uploaded(client: TestClient, picture: Path) -> None:
     assert mixed.json()["hits"][0]["score"] == pytest.approx(0.5**0.5, abs=0.01)
     for wrong, reason in (
         ({"files": {"image": ("a.png", b"rubbish")}}, "picture cannot be used"),
-        ({"files": files, "data": {"query": "{"}}, "query: "),
-        ({"files": files, "data": {"query": "[" * 50_000}}, "query: "),
-        ({"files": files, "data": {"query": "[]"}}, "query: a JSON object is needed"),
+        ({"files": files, "data": {"query": "{"}}, "Invalid JSON"),
+        ({"files": files, "data": {"query": "[" * 50_000}}, "Invalid JSON"),
+        ({"files": files, "data": {"query": "[]"}}, "Input should be an object"),
         ({"files": files, "data": {"other": "x"}}, "other: a form holds"),
         ({"content": b"x", "headers": {"Content-Type": "text/plain"}}, "not text/plain"),
         ({"content": b"x", "headers": {"Content-Type": "multipart/form-data"}}, "form cannot be"),
     ):
         answer = client.post("/api/search", **wrong)  # type: ignore[arg-type]
         assert (answer.status_code, reason in answer.json()["error"]) == (400, True), answer.text
+
+
+@pytest.mark.parametrize(
+    "charset",
+    ["punycode", "utf-7", "undefined", "unicode_escape", '"utf-16"', '"a\0b"', "nonsense"],
+)
+def test_nobody_chooses_how_a_form_is_decoded(
+    client: TestClient, picture: Path, charset: str
+) -> None:
+    head = b'--x\r\nContent-Disposition: form-data; name="query"\r\n\r\n'
+    content = head + b'{"q": "blue"}\r\n--x--\r\n'
+    kind = "multipart/form-data; boundary=x"
+    for given, status in ((f"{kind}; charset={charset}", 400), (f"{kind}; charset=UTF-8", 200)):
+        answer = client.post("/api/search", content=content, headers={"Content-Type": given})
+        assert (answer.status_code, "sent in utf-8" in answer.text) == (status, status == 400)
+
+
+@pytest.mark.parametrize(
+    "place", ['"terms":[', '"filter":{"labels":[', '"move_to":{"force":1,"objects":[']
+)
+def test_of_what_is_wrong_in_a_query_the_first_is_told(client: TestClient, place: str) -> None:
+    ends = {"[": "]", "{": "}"}
+    end = "".join(ends[sign] for sign in reversed(place) if sign in ends)
+    body = f'{{"q":"a",{place}{"[]," * 15_000}[]{end}}}'
+    tracemalloc.start()
+    answer = client.post("/api/search", content=body)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (answer.status_code, ".0: Input should be" in answer.text) == (400, True)
+    assert peak < 10 * len(body)  # a word for each of them takes five hundred times as much
+    answer = client.post("/api/search", content=b'{"terms":[' + b"1," * 40_000 + b"1]}")
+    assert (answer.status_code, "at most 20,000 commas" in answer.text) == (400, True)
 
 
 def test_what_is_too_large_is_413(client: TestClient) -> None:

@@ -171,6 +171,8 @@ def test_a_bad_picture_is_named_by_its_position(
         (b'{"texts": ["\\ud800"]}', 400, "the request: Invalid JSON"),
         (b'{"texts": ["%s"]}' % (b"x" * 100_000), 413, "larger than 0.1 MB"),
         (b'{"texts": ["%s"]}' % (b"x" * 900_000), 413, "larger than 0.1 MB"),
+        (b'{"texts": [%s1]}' % (b"1," * 40_000), 413, "holds too many things"),
+        (b'{"texts": [%s1]}' % (b"1," * 5), 400, "texts.0: Input should be a valid string"),
         (b'{"texts": [%s""]}' % (b'"",' * 8), 413, "9 texts, and at most 8 at once"),
     ],
 )
