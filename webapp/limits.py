@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from asyncio import Future
 from collections import deque
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -9,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from webapp.addresses import Allowances, visitor
 from webapp.answers import later
 from webapp.proxy import own_path
+from webapp.turns import Turns
 
 # What costs the model's or the store's time, by path; pictures and the page's files do not.
 ASKED = re.compile(r"/api/(search|stats|library(/.*)?)")
@@ -34,28 +36,38 @@ class SearchLimits:
     ) -> None:
         """``per_minute`` 0 is no bound."""
         self._app = app
-        self._running = asyncio.Semaphore(at_once)
-        self._most_waiting = at_once * WAITING_EACH
-        self._longest_wait_s = longest_wait_s
-        self._waiting = 0
+        self._turns = Turns(at_once, at_once * WAITING_EACH, longest_wait_s)
         self._allowances = Allowances(per_minute, per_minute / 60) if per_minute else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        address = visitor(scope)
         if not is_search(scope):
             await self._app(scope, receive, send)
-        elif wait := self._wait(visitor(scope)):
+        elif wait := self._wait(address):
             reason = f"too many searches from your address; try again in {wait} seconds"
             await later(429, wait, reason)(scope, receive, send)
         elif (messages := await _received(receive)) is None:
             pass  # the visitor left, or is answered already
-        elif not await self._turn():
+        else:
+            # After the whole request, what comes is that the visitor leaves.
+            leaving = asyncio.ensure_future(receive())
+            try:
+                await self._in_turn(address, scope, _replayed(messages, leaving), send, leaving)
+            finally:
+                leaving.cancel()
+
+    async def _in_turn(
+        self, address: str, scope: Scope, receive: Receive, send: Send, leaving: Future[Message]
+    ) -> None:
+        if not await self._turns.take(address):
             reason = "too many searches at once; try again in a few seconds"
             await later(503, 5, reason)(scope, receive, send)
-        else:
-            try:
-                await self._app(scope, _replayed(messages, receive), send)
-            finally:
-                self._running.release()
+            return
+        try:
+            if not leaving.done():
+                await self._app(scope, receive, send)
+        finally:
+            self._turns.give_back(address)
 
     def _wait(self, address: str) -> int:
         """Seconds until this address may search; 0 counts the search."""
@@ -65,19 +77,6 @@ class SearchLimits:
         if not wait:
             self._allowances.take(address)
         return wait
-
-    async def _turn(self) -> bool:
-        """Wait for a place; whether there was one in time."""
-        if self._running.locked() and self._waiting >= self._most_waiting:
-            return False
-        self._waiting += 1
-        try:
-            async with asyncio.timeout(self._longest_wait_s):
-                return await self._running.acquire()
-        except TimeoutError:
-            return False
-        finally:
-            self._waiting -= 1
 
 
 def is_search(scope: Scope) -> bool:
@@ -100,10 +99,11 @@ async def _received(receive: Receive) -> deque[Message] | None:
     return messages if messages[-1]["type"] == "http.request" else None
 
 
-def _replayed(messages: deque[Message], receive: Receive) -> Receive:
+def _replayed(messages: deque[Message], leaving: Future[Message]) -> Receive:
     """Gives what was received, of which nothing is kept then, and what comes after it."""
 
     async def replay() -> Message:
-        return messages.popleft() if messages else await receive()
+        # Who waits for it may give up; it may be asked for again.
+        return messages.popleft() if messages else await asyncio.shield(leaving)
 
     return replay

@@ -28,6 +28,7 @@ from webapp.http_server import BoundedServer
 from webapp.indexing import Indexing
 from webapp.limits import SearchLimits
 from webapp.media import Thumbnails
+from webapp.open_requests import OpenRequests
 from webapp.paths import PlainPaths
 from webapp.proxy import Forwarded, RootPath, known_proxies
 from webapp.search import SearchService
@@ -144,7 +145,7 @@ def guarded(
     app = OwnSite(app, LOOPBACK | {settings.host.lower()} if alone else None)
     if prefix := settings.root_path.rstrip("/"):
         app = RootPath(app, prefix)
-    return SafeHeaders(PlainPaths(Forwarded(app, _proxies(settings))))
+    return SafeHeaders(PlainPaths(Forwarded(OpenRequests(app), _proxies(settings))))
 
 
 def _proxies(settings: ServerSettings) -> str:

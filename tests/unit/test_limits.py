@@ -2,17 +2,19 @@
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator
 
 import httpx
 import pytest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from webapp.addresses import Allowances, visitor
 from webapp.bodies import LARGEST_HELD, LARGEST_HELD_EACH, BodyLimit
 from webapp.limits import WAITING_EACH, SearchLimits
+from webapp.open_requests import OpenRequests
 
 MOST = 1000
 GIVE_UP_S = 60.0
@@ -44,11 +46,15 @@ def test_searches_wait_in_turn_and_too_many_are_told() -> None:
     async def scenario() -> None:
         slow = Slow()
         limits = SearchLimits(slow, at_once=2, per_minute=0)
-        async with visit(limits) as client:
+        async with visit(limits) as client, visit(limits, "10.0.0.2") as other:
             taken = 2 + 2 * WAITING_EACH
-            asked = [asyncio.create_task(client.get("/api/search?q=a")) for _ in range(taken)]
+            asked = [
+                asyncio.create_task(visitor.get("/api/search?q=a"))
+                for visitor in (client, other)
+                for _ in range(taken // 2)
+            ]
             await slow.entered.wait()
-            while limits._waiting < 2 * WAITING_EACH:
+            while limits._turns.waiting < 2 * WAITING_EACH:
                 await asyncio.sleep(0)
             refused = await client.get("/api/search?q=a")
             assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
@@ -57,6 +63,85 @@ def test_searches_wait_in_turn_and_too_many_are_told() -> None:
             assert [answer.status_code for answer in await asyncio.gather(*asked)] == [200] * taken
             assert (slow.most, slow.inside) == (2, 0)
             assert (await client.get("/api/search?q=a")).status_code == 200
+
+    asyncio.run(scenario())
+
+
+def test_one_address_leaves_places_to_others() -> None:
+    async def scenario() -> None:
+        slow = Slow()
+        limits = SearchLimits(slow, at_once=8, per_minute=0)
+        async with visit(limits) as many, visit(limits, "10.0.0.2") as one:
+            asked = [asyncio.create_task(many.get("/api/search?q=a")) for _ in range(60)]
+            await slow.entered.wait()
+            while sum(search.done() for search in asked) < 60 - 6 - 24:
+                await asyncio.sleep(0)
+            assert {search.result().status_code for search in asked if search.done()} == {503}
+            assert (slow.inside, limits._turns.waiting) == (6, 24)
+            search = asyncio.create_task(one.get("/api/search?q=a"))
+            while slow.inside < 7:
+                await asyncio.sleep(0)
+            slow.go.set()
+            assert (await search).status_code == 200
+            answers = [answer.status_code for answer in await asyncio.gather(*asked)]
+            assert Counter(answers) == {200: 30, 503: 30}
+        assert not limits._turns._visitors
+
+    asyncio.run(scenario())
+
+
+def test_who_has_left_is_not_searched_for() -> None:
+    async def scenario() -> None:
+        slow = Slow()
+        limits = SearchLimits(slow, at_once=1, per_minute=0)
+        left = asyncio.Event()
+
+        async def receive() -> Message:
+            if not left.is_set():
+                left.set()
+                return {"type": "http.request", "body": b"", "more_body": False}
+            return {"type": "http.disconnect"}
+
+        async def send(message: Message) -> None:
+            raise AssertionError(message)
+
+        async with visit(limits) as client:
+            first = asyncio.create_task(client.get("/api/search?q=a"))
+            await slow.entered.wait()
+            slow.entered.clear()
+            scope = {
+                "type": "http",
+                "method": "GET",
+                "path": "/api/search",
+                "client": ("10.0.0.2", 1),
+            }
+            second = asyncio.create_task(limits(scope, receive, send))
+            while not limits._turns.waiting:
+                await asyncio.sleep(0)
+            slow.go.set()
+            assert (await first).status_code == 200
+            await second
+            assert not slow.entered.is_set()
+
+    asyncio.run(scenario())
+
+
+def test_one_visitor_has_so_many_requests_open() -> None:
+    async def scenario() -> None:
+        slow = Slow()
+        guarded = OpenRequests(slow, 5)
+        async with visit(guarded) as many, visit(guarded, "10.0.0.2") as one:
+            asked = [asyncio.create_task(many.get("/gradio_api/heartbeat/a")) for _ in range(5)]
+            while slow.inside < 5:
+                await asyncio.sleep(0)
+            refused = await many.get("/")
+            assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+            other = asyncio.create_task(one.get("/"))
+            slow.go.set()
+            for answer in await asyncio.gather(*asked, other):
+                assert answer.status_code == 200
+            assert (await many.get("/")).status_code == 200
+        assert not guarded._open
 
     asyncio.run(scenario())
 
