@@ -32,28 +32,12 @@ class Turns:
         """Wait for a place; whether there was one in time."""
         visitor = self._visitors.get(address)
         if visitor is None:
-            visitor = _Visitor(asyncio.Semaphore(_but_kept(self.at_once)))
-            self._visitors[address] = visitor
-        if visitor.places.locked() or self._places.locked():
-            many = visitor.waiting >= _but_kept(self.most_waiting)
-            if many or self.waiting >= self.most_waiting:
-                return False
-        self._wait(visitor, 1)
+            visitor = self._visitors[address] = _Visitor(asyncio.Semaphore(_but_kept(self.at_once)))
         try:
-            async with asyncio.timeout(self.longest_wait_s):
-                await visitor.places.acquire()
-                try:
-                    await self._places.acquire()
-                except BaseException:
-                    visitor.places.release()
-                    raise
-        except TimeoutError:
-            return False
-        else:
-            visitor.running += 1
-            return True
+            taken = self._may_wait(visitor) and await self._wait(visitor)
+            visitor.running += taken
+            return taken
         finally:
-            self._wait(visitor, -1)
             self._forget(address)
 
     def give_back(self, address: str) -> None:
@@ -64,9 +48,29 @@ class Turns:
         self._places.release()
         self._forget(address)
 
-    def _wait(self, visitor: _Visitor, change: int) -> None:
-        visitor.waiting += change
-        self.waiting += change
+    def _may_wait(self, visitor: _Visitor) -> bool:
+        """Or need not."""
+        if not (visitor.places.locked() or self._places.locked()):
+            return True
+        fewer = visitor.waiting < _but_kept(self.most_waiting)
+        return fewer and self.waiting < self.most_waiting
+
+    async def _wait(self, visitor: _Visitor) -> bool:
+        visitor.waiting += 1
+        self.waiting += 1
+        try:
+            async with asyncio.timeout(self.longest_wait_s):
+                await visitor.places.acquire()
+                try:
+                    return await self._places.acquire()
+                except BaseException:
+                    visitor.places.release()
+                    raise
+        except TimeoutError:
+            return False
+        finally:
+            visitor.waiting -= 1
+            self.waiting -= 1
 
     def _forget(self, address: str) -> None:
         visitor = self._visitors[address]

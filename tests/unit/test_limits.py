@@ -59,6 +59,9 @@ def test_searches_wait_in_turn_and_too_many_are_told() -> None:
             refused = await client.get("/api/search?q=a")
             assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
             assert "too many searches at once" in refused.json()["error"]
+            async with visit(limits, "10.0.0.3") as stranger:
+                assert (await stranger.get("/api/search?q=a")).status_code == 503
+            assert limits._turns._visitors.keys() == {"10.0.0.1", "10.0.0.2"}
             slow.go.set()
             assert [answer.status_code for answer in await asyncio.gather(*asked)] == [200] * taken
             assert (slow.most, slow.inside) == (2, 0)
