@@ -3,7 +3,7 @@
 import ipaddress
 import math
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 
 from starlette.types import Scope
@@ -27,6 +27,16 @@ def visitor(scope: Scope) -> str:
     if address.ipv4_mapped:
         return str(address.ipv4_mapped)
     return str(ipaddress.ip_network((address, 64), strict=False))
+
+
+class Counts(Counter[str]):
+    """A number for each address, which is kept where it is not 0."""
+
+    def change(self, address: str, by: int) -> None:
+        """Add to it."""
+        self[address] += by
+        if not self[address]:
+            del self[address]
 
 
 class Allowances:

@@ -1,13 +1,13 @@
 """Open connections, bounded, so that nobody's idle ones stand in the way of others' requests."""
 
 import asyncio
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, cast
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from webapp.addresses import visitor
+from webapp.addresses import Counts, visitor
 
 # A connection without a whole request's head is closed after so long, and one that takes nothing of
 # its answer.
@@ -33,7 +33,7 @@ class Connections:
         self._each = each
         self._is_proxy = is_proxy
         self._open: OrderedDict[BoundedProtocol, str] = OrderedDict()
-        self._by_address: Counter[str] = Counter()
+        self._by_address = Counts()
 
     def admit(self, connection: "BoundedProtocol") -> bool:
         """Count a new connection; False where there is no place for it."""
@@ -45,7 +45,7 @@ class Connections:
         elif len(self._open) >= self._most:
             place = self._make_place(None)
         self._open[connection] = address
-        self._by_address[address] += 1
+        self._by_address.change(address, 1)
         return place
 
     def idle_since_now(self, connection: "BoundedProtocol") -> None:
@@ -57,9 +57,7 @@ class Connections:
         """It is closed."""
         address = self._open.pop(connection, None)
         if address is not None:
-            self._by_address[address] -= 1
-            if not self._by_address[address]:
-                del self._by_address[address]
+            self._by_address.change(address, -1)
 
     def _make_place(self, address: str | None) -> bool:
         for connection, its_address in self._open.items():

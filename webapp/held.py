@@ -1,6 +1,6 @@
 """How much of requests' bodies is in memory at once: of all visitors, and of each address."""
 
-from collections import Counter
+from webapp.addresses import Counts
 
 # Words are searched for beside the largest flood of pictures: this much of each body is free, which
 # is what the server reads ahead of any connection.
@@ -14,7 +14,7 @@ class HeldBytes:
         self.total = 0
         self._most = most
         self._each = each
-        self._by_address: Counter[str] = Counter()
+        self._by_address = Counts()
 
     def take(self, address: str, count: int) -> bool:
         """Hold so many more; False where there is no room, and then none of them."""
@@ -30,9 +30,7 @@ class HeldBytes:
 
     def _add(self, address: str, count: int) -> None:
         self.total += count
-        self._by_address[address] += count
-        if not self._by_address[address]:
-            del self._by_address[address]
+        self._by_address.change(address, count)
 
 
 class HeldBody:

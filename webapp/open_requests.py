@@ -1,10 +1,8 @@
 """How many requests one visitor has open."""
 
-from collections import Counter
-
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from webapp.addresses import visitor
+from webapp.addresses import Counts, visitor
 from webapp.answers import later
 
 EACH = 256
@@ -20,7 +18,7 @@ class OpenRequests:
     def __init__(self, app: ASGIApp, each: int = EACH) -> None:
         self._app = app
         self._each = each
-        self._open: Counter[str] = Counter()
+        self._open = Counts()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -31,10 +29,8 @@ class OpenRequests:
             reason = f"too many requests at once; try again in {LATER_S} seconds"
             await later(503, LATER_S, reason)(scope, receive, send)
             return
-        self._open[address] += 1
+        self._open.change(address, 1)
         try:
             await self._app(scope, receive, send)
         finally:
-            self._open[address] -= 1
-            if not self._open[address]:
-                del self._open[address]
+            self._open.change(address, -1)
