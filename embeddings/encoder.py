@@ -32,6 +32,10 @@ class Encoder(Protocol):
         """How many images it takes best at once."""
 
     @property
+    def batches_at_once(self) -> int:
+        """How many calls of ``encode_images`` are best made at once, in threads."""
+
+    @property
     def image_transform(self) -> ImageTransform:
         """What is done to a picture before the model sees it; safe to run in any thread."""
 

@@ -5,6 +5,7 @@
     ├── WeightsNotFound     the weights are not here and cannot be fetched
     ├── WeightsUnusable     the file is no checkpoint, carries code, or fits another architecture
     ├── DeviceUnavailable   the device or the number format that was asked for is not there
+    ├── DeviceFailed        the device stopped working while it encoded
     ├── EncoderUnavailable  an encoder service does not answer, or refuses to
     └── EncoderUnsuitable   it answers, and is not the service or the model that is needed
     ImageError              a file is no picture that can be read
@@ -31,6 +32,10 @@ class WeightsUnusable(EncoderError):
 
 class DeviceUnavailable(EncoderError):
     """The device is not on this machine, or cannot compute in the precision asked for."""
+
+
+class DeviceFailed(EncoderError):
+    """The device stopped working in the middle; what was encoded before it is good."""
 
 
 class EncoderUnavailable(EncoderError):

@@ -21,7 +21,8 @@ class ParallelEncoder:
         if len(identities) != 1:
             raise ValueError(f"encoders of one model are needed, not of {sorted(identities)}")
         self._encoders = list(encoders)
-        self._pool = ThreadPoolExecutor(len(self._encoders), thread_name_prefix="device")
+        threads = len(self._encoders) * self.batches_at_once
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="device")
         self.dim = encoders[0].dim
         self.model_id = encoders[0].model_id
         self.image_transform = encoders[0].image_transform
@@ -31,6 +32,11 @@ class ParallelEncoder:
     def batch_size(self) -> int:
         """As many images as all encoders take together."""
         return sum(encoder.batch_size for encoder in self._encoders)
+
+    @property
+    def batches_at_once(self) -> int:
+        """As many as each device takes: a batch is shared by them all."""
+        return max(encoder.batches_at_once for encoder in self._encoders)
 
     def encode_images(self, images: Sequence[Image.Image]) -> Embeddings:
         """Embeddings of shape ``(len(images), dim)``, in the order of the images."""

@@ -93,6 +93,7 @@ class RemoteEncoder:
         self._images_in_request = _images_in_request(meta)
         # While the service encodes one batch, the next is on its way.
         self.batch_size = 2 * meta.batch_size
+        self.batches_at_once = 1
 
     def encode_images(self, images: Sequence[Image.Image]) -> Embeddings:
         """Embeddings of shape ``(len(images), dim)``."""

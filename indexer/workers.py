@@ -1,6 +1,7 @@
 """Decoding and encoding: the step of the pipeline that this process does in threads, and that
 others may do in its place."""
 
+import itertools
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias, runtime_checkable
@@ -60,7 +61,7 @@ class Workers(Protocol):
 
 
 class LocalWorkers:
-    """Threads of this process: some decode, and one encodes."""
+    """Threads of this process: some decode, and as many encode as the encoder takes batches."""
 
     def __init__(
         self, load_encoder: Callable[[], Encoder], threads: int, max_pixels: int, max_bytes: int
@@ -114,9 +115,19 @@ class LocalWorkers:
             ahead=DECODED_AHEAD + self._threads,
             name="decode",
         )
-        # One batch is encoded while the one before is handed on and the next waits.
+        batches = self._batches(prepared)
+        first = next(batches, None)
+        if first is None:
+            return
+        # A GPU's next batch is queued before the result of this one is waited for. One more batch
+        # waits, and the one before is handed on.
+        threads = self._load_encoder().batches_at_once
         for batch in map_ahead(
-            self._encode, self._batches(prepared), threads=1, ahead=2, name="encode"
+            self._encode,
+            itertools.chain([first], batches),
+            threads=threads,
+            ahead=threads + 1,
+            name="encode",
         ):
             yield from batch
 

@@ -37,6 +37,7 @@ class FreeEncoder:
     dim = 768
     model_id = "bench/free"
     batch_size = 256
+    batches_at_once = 1
     image_transform = ImageTransform((8, 8))
     _random = np.random.default_rng(0)
 

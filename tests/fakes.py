@@ -28,6 +28,7 @@ class FakeEncoder:
 
     def __init__(self, batch_size: int = 4) -> None:
         self.batch_size = batch_size
+        self.batches_at_once = 1
         self.batches: list[int] = []
 
     def encode_images(self, images: Sequence[Image.Image]) -> Embeddings:

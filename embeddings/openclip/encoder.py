@@ -1,7 +1,8 @@
 """OpenClipEncoder: the Encoder that runs an open_clip model on this machine."""
 
+import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -10,19 +11,32 @@ import torch
 from PIL import Image
 
 from embeddings.encoder import Embeddings
-from embeddings.errors import DeviceUnavailable, first_line
+from embeddings.errors import DeviceFailed, DeviceUnavailable, first_line
 from embeddings.images import ImageTransform
 from embeddings.openclip.building import Built, build
-from embeddings.openclip.precision import DTYPES, Tuning, cast, choose_device, fastest, tune
+from embeddings.openclip.precision import (
+    DTYPES,
+    Tuning,
+    cast,
+    choose_device,
+    fastest,
+    is_out_of_memory,
+    tune,
+)
 from embeddings.openclip.text import text_tower
 
 T = TypeVar("T")
 TEXT_BATCH = 64
+# While a GPU computes one batch, the next is packed, copied and queued behind it. A processor has
+# nothing to gain: its cores are busy with the one.
+GPU_BATCHES_AT_ONCE = 2
 # As long as the queries that people type; its speed decides the text tower's number format.
 PROBE_TEXT = "a photo of five words"
 # A text tower with fewer parameters answers in some 10 ms in float32: nobody notices what could be
 # saved, and every process finds the same embedding, since none measures.
 LARGE_TEXT_TOWER = 100_000_000
+
+log = logging.getLogger(__name__)
 
 
 class OpenClipEncoder:
@@ -39,6 +53,7 @@ class OpenClipEncoder:
         self._tokenizer = built.tokenizer
         self._device = choose_device(device)
         self._given_batch_size = batch_size
+        self._fitting_batch_size: int | None = None  # known once memory ran out
         self._tuning: Tuning | None = None
         self._precision = precision
         self._text_tower = text_tower(built.model)
@@ -46,17 +61,18 @@ class OpenClipEncoder:
         self._lock = threading.Lock()
         self.model_id = built.model_id
         self.image_transform = _transform(built.preprocess)
-        self._mean = _per_channel(built.preprocess["mean"], self._device)
-        self._std = _per_channel(built.preprocess["std"], self._device)
+        self._normalise = Normalise(built.preprocess["mean"], built.preprocess["std"])
         try:
-            cast(self._model, self._device, "fp32" if precision == "auto" else precision)
+            # All modules move together, and hold every tensor that there is: one held elsewhere
+            # would stay behind on the CPU, and the first product with it fail.
+            torch.nn.ModuleList([self._model, self._text_tower, self._normalise]).to(self._device)
+            for tower in (self._model, self._text_tower):
+                cast(tower, self._device, "fp32" if precision == "auto" else precision)
             self.dim = int(self._text_features(["a"]).shape[1])
             self.logit_scale = float(self._model.logit_scale.detach().exp())
-        except torch.OutOfMemoryError as error:
-            raise DeviceUnavailable(
-                f"{self.model_id} does not fit in the memory of {self._device}; use --device cpu"
-            ) from error
         except RuntimeError as error:
+            if is_out_of_memory(error):
+                raise self._too_large() from error
             reason = first_line(error)
             raise DeviceUnavailable(
                 f"{self.model_id} does not run on {self._device} in {precision} ({reason}); "
@@ -87,24 +103,32 @@ class OpenClipEncoder:
     @property
     def batch_size(self) -> int:
         """Images that this encoder takes best at once."""
-        return self._given_batch_size or self._tuned().batch_size
+        wanted = self._given_batch_size or self._tuned().batch_size
+        return min(wanted, self._fitting_batch_size or wanted)
+
+    @property
+    def batches_at_once(self) -> int:
+        """Calls of ``encode_images`` that keep the device busy when made at once."""
+        return 1 if self._device.type == "cpu" else GPU_BATCHES_AT_ONCE
 
     def encode_images(self, images: Sequence[Image.Image]) -> Embeddings:
         """Embeddings of shape ``(len(images), dim)``, whatever the pictures' sizes and modes."""
         precision = self.precision  # measured now, if it was not
-        parts = [
-            self._encode_pixels(np.stack([self._pixels(image) for image in batch]), precision)
-            for batch in _batches(images, self.batch_size)
-        ]
-        return self._joined(parts)
+
+        def encode(batch: Sequence[Image.Image]) -> Embeddings:
+            return self._encode_pixels(np.stack([self._pixels(i) for i in batch]), precision)
+
+        batches = _batches(images, self.batch_size)
+        return self._joined([self._fitting(encode, batch) for batch in batches])
 
     def encode_texts(self, texts: Sequence[str]) -> Embeddings:
         """Embeddings of shape ``(len(texts), dim)``; the tokenizer cuts what is too long."""
         self._tune_texts()
-        parts = [
-            _normalised(self._text_features(list(batch))) for batch in _batches(texts, TEXT_BATCH)
-        ]
-        return self._joined(parts)
+
+        def encode(batch: Sequence[str]) -> Embeddings:
+            return _normalised(self._text_features(list(batch)))
+
+        return self._joined([self._fitting(encode, batch) for batch in _batches(texts, TEXT_BATCH)])
 
     def is_cut(self, text: str) -> bool:
         """Whether the tokenizer cuts a text to the model's length."""
@@ -127,8 +151,8 @@ class OpenClipEncoder:
         if self._device.type == "cuda":
             batch = batch.pin_memory()
         batch = batch.to(self._device, non_blocking=True).permute(0, 3, 1, 2)
-        normalised = (batch.float().div_(255) - self._mean) / self._std
-        return _normalised(self._model.encode_image(normalised.to(DTYPES[precision])))
+        normalised = self._normalise(batch).to(DTYPES[precision])
+        return _normalised(self._model.encode_image(normalised))
 
     @torch.inference_mode()
     def _text_features(self, texts: list[str]) -> torch.Tensor:
@@ -143,10 +167,56 @@ class OpenClipEncoder:
         features: torch.Tensor = self._model.encode_image(batch)
         return features
 
+    def _fitting(
+        self, encode: Callable[[Sequence[T]], Embeddings], batch: Sequence[T]
+    ) -> Embeddings:
+        """Encode a batch, in halves where the device has no memory for the whole.
+
+        Raises DeviceUnavailable where one item does not fit, and DeviceFailed.
+        """
+        try:
+            return encode(batch)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise self._failed(error) from error
+            if len(batch) == 1:
+                raise self._too_large() from error
+        # Only here: while the error is handled, its traceback keeps the batch's tensors.
+        half = len(batch) // 2
+        self._shrink(half)
+        return np.concatenate([self._fitting(encode, b) for b in (batch[:half], batch[half:])])
+
+    def _shrink(self, size: int) -> None:
+        """Take at most ``size`` images at once from now on, and free what the device kept."""
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+        with self._lock:
+            if self._fitting_batch_size is None or size < self._fitting_batch_size:
+                self._fitting_batch_size = size
+                log.warning("%s is out of memory: going on with batches of %d", self._device, size)
+
+    def _too_large(self) -> DeviceUnavailable:
+        return DeviceUnavailable(
+            f"{self.model_id} does not fit in the memory of {self._device}; "
+            + ("use a smaller model" if self._device.type == "cpu" else "use --device cpu")
+        )
+
+    def _failed(self, error: RuntimeError) -> DeviceFailed:
+        return DeviceFailed(
+            f"{self._device} failed while it encoded ({first_line(error)}); what was written "
+            "stays, and the same command goes on from there"
+        )
+
     def _tuned(self) -> Tuning:
         with self._lock:
             if self._tuning is None:
-                self._tuning = tune(self._model.visual, self._device, self._precision, self._probe)
+                try:
+                    self._tuning = tune(
+                        self._model.visual, self._device, self._precision, self._probe
+                    )
+                except RuntimeError as error:
+                    is_full = is_out_of_memory(error)
+                    raise (self._too_large() if is_full else self._failed(error)) from error
             return self._tuning
 
     def _tune_texts(self) -> None:
@@ -164,6 +234,25 @@ class OpenClipEncoder:
         return np.ascontiguousarray(np.concatenate(parts))
 
 
+class Normalise(torch.nn.Module):
+    """Pixels of ``(n, 3, height, width)`` in 0 to 255 as the model was trained on, in float32.
+
+    Its statistics move with it, and are never cast: 16 bits would round them.
+    """
+
+    mean: torch.Tensor
+    std: torch.Tensor
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        for name, values in (("mean", mean), ("std", std)):
+            self.register_buffer(name, torch.tensor(values).reshape(1, 3, 1, 1), persistent=False)
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """(pixels / 255 - mean) / std."""
+        return (pixels.float().div_(255) - self.mean) / self.std
+
+
 def _normalised(features: torch.Tensor) -> Embeddings:
     embeddings = torch.nn.functional.normalize(features.float(), dim=-1)
     return embeddings.cpu().numpy()
@@ -178,10 +267,6 @@ def _transform(preprocess: dict[str, object]) -> ImageTransform:
         preprocess.get("resize_mode") or "shortest",  # type: ignore[arg-type]
         int(preprocess.get("fill_color") or 0),  # type: ignore[call-overload]
     )
-
-
-def _per_channel(values: Sequence[float], device: torch.device) -> torch.Tensor:
-    return torch.tensor(values, device=device).reshape(1, 3, 1, 1)
 
 
 def _batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:

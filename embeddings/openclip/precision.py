@@ -20,7 +20,8 @@ CUDA_BATCH = 128
 MIN_BATCH, MAX_BATCH = 2, 32
 BATCH_SECONDS = 0.25
 
-CANDIDATES = {"cuda": ("fp16", "bf16"), "mps": ("fp16",), "cpu": ("bf16",)}
+CANDIDATES = {"mps": ("fp16",), "cpu": ("bf16",)}
+CANDIDATES_ON_OTHERS = ("fp16", "bf16")  # CUDA, and what else is made for such products
 
 
 def choose_device(device: str) -> torch.device:
@@ -46,6 +47,14 @@ def cast(tower: torch.nn.Module, device: torch.device, precision: str) -> torch.
     # Convolutions are faster with the channels last, on processors as on GPUs.
     tower = tower.to(device, DTYPES[precision])
     return tower.to(memory_format=torch.channels_last)
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Return whether a device had no memory left; only CUDA's allocator has an error of its own."""
+    said = str(error).lower()
+    return isinstance(error, torch.OutOfMemoryError) or (
+        "out of memory" in said or "can't allocate memory" in said
+    )
 
 
 @dataclass(frozen=True)
@@ -95,11 +104,13 @@ def fastest(
     best = "fp32"
     # Casting to 16 bits loses digits for good, so float32 is kept aside to come back to.
     original = {name: tensor.detach().clone() for name, tensor in tower.state_dict().items()}
-    for candidate in CANDIDATES[device.type]:
+    for candidate in CANDIDATES.get(device.type, CANDIDATES_ON_OTHERS):
         try:
             cast(tower, device, candidate)
             result, seconds = _timed(probe, candidate, device)
-        except RuntimeError:  # an operator that this device lacks in this format
+        except RuntimeError as error:  # an operator that this device lacks in this format
+            if is_out_of_memory(error):
+                raise
             continue
         if _least_cosine(reference, result) > LEAST_COSINE and seconds * LEAST_GAIN < best_time:
             best, best_time = candidate, seconds

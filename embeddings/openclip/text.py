@@ -27,10 +27,9 @@ def text_tower(model: Any) -> torch.nn.Module:
 class CutTextTower(torch.nn.Module):
     """``open_clip.CLIP.encode_text`` over as many positions as the longest text takes.
 
-    Shares the model's parameters: casting this casts the model's text part and nothing else.
+    Shares the model's parameters: casting this casts the model's text part and nothing else. It
+    keeps no tensor of its own, which a model that moves to another device would leave behind.
     """
-
-    attn_mask: torch.Tensor
 
     def __init__(self, model: Any) -> None:
         super().__init__()
@@ -39,7 +38,6 @@ class CutTextTower(torch.nn.Module):
         self.transformer = model.transformer
         self.ln_final = model.ln_final
         self.text_projection = model.text_projection
-        self.register_buffer("attn_mask", model.attn_mask, persistent=False)
         self._pool_type = model.text_pool_type
         self._eos_id = int(getattr(model, "text_eos_id", None) or 0)
 
@@ -53,8 +51,7 @@ class CutTextTower(torch.nn.Module):
         dtype = self.transformer.get_cast_dtype()
         x = self.token_embedding(tokens).to(dtype)
         x = x + self.positional_embedding[:length].to(dtype)
-        mask = self.attn_mask[:length, :length].to(dtype)
-        x = self.ln_final(self.transformer(x, attn_mask=mask))
+        x = self.ln_final(self.transformer(x, attn_mask=_causal_mask(x)))
         features: torch.Tensor
         features = text_global_pool(x, tokens, self._pool_type, eos_token_id=self._eos_id)
         if isinstance(self.text_projection, torch.nn.Linear):
@@ -65,15 +62,24 @@ class CutTextTower(torch.nn.Module):
 
 
 class WholeTextTower(torch.nn.Module):
-    """The model's own ``encode_text``."""
+    """The model's own ``encode_text``; the model itself, with its image tower, is no part of it."""
 
     def __init__(self, model: Any) -> None:
         super().__init__()
-        self._model = [model]  # in a list, so that the image tower is no part of this module
+        self._encode = model.encode_text
         if hasattr(model, "text"):
             self.text = model.text
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         """Features, not yet normalised."""
-        features: torch.Tensor = self._model[0].encode_text(tokens)
+        features: torch.Tensor = self._encode(tokens)
         return features
+
+
+def _causal_mask(x: torch.Tensor) -> torch.Tensor:
+    """What attention adds for ``x`` of shape ``(n, length, width)``: no position sees later ones.
+
+    It is ``CLIP.build_causal_mask`` for this length, made where ``x`` is and in its format.
+    """
+    length = x.shape[1]
+    return torch.full((length, length), float("-inf"), device=x.device, dtype=x.dtype).triu_(1)
