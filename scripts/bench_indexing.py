@@ -79,27 +79,13 @@ class Bench:
     files: list[FoundFile]
 
     def __post_init__(self) -> None:
-        architecture, _ = canonical(self.options.model, None)
-        self.model, _, self.transform = open_clip.create_model_and_transforms(
-            architecture, load_weights=False
-        )
-        self.model.eval()
-        self.built = Built(
-            self.model,
-            open_clip.get_tokenizer(architecture),
-            open_clip.get_model_preprocess_cfg(self.model),
-            f"{architecture}/random",
+        self.built = random_built(canonical(self.options.model, None)[0])
+        self.model = self.built.model
+        self.transform = open_clip.image_transform_v2(
+            open_clip.transform.PreprocessCfg(**self.built.preprocess), is_train=False
         )
         self.device = choose_device(self.options.device)
-        # Counted before the model is moved or cast: 2 operations for a multiplication and addition.
-        size = self.built.preprocess["size"]
-        side = size if isinstance(size, int) else size[0]
-        # Torch's fused attention hides its products from the counter, a third of them all.
-        torch.backends.mha.set_fastpath_enabled(False)
-        with FlopCounterMode(display=False) as counter, torch.inference_mode():
-            self.model.encode_image(torch.zeros(1, 3, side, side))
-        torch.backends.mha.set_fastpath_enabled(True)
-        self.operations = counter.get_total_flops()
+        self.operations = image_operations(self.built)
 
     def describe(self) -> None:
         print(
@@ -248,6 +234,29 @@ def _rate(run: Callable[[Sequence[FoundFile]], None], files: Sequence[FoundFile]
     start = time.perf_counter()
     run(files)
     return len(files) / (time.perf_counter() - start)
+
+
+def random_built(architecture: str) -> Built:
+    """A model of open_clip's with random weights, in float32 on the CPU."""
+    model = open_clip.create_model(architecture, load_weights=False).eval()
+    preprocess = open_clip.get_model_preprocess_cfg(model)
+    tokenizer = open_clip.get_tokenizer(architecture)
+    return Built(model, tokenizer, preprocess, f"{architecture}/random")
+
+
+def image_operations(built: Built) -> int:
+    """Operations for one image, 2 for a multiplication and addition.
+
+    Counted on a model that was neither moved nor cast.
+    """
+    size = built.preprocess["size"]
+    side = size if isinstance(size, int) else size[0]
+    # Torch's fused attention hides its products from the counter, a third of them all.
+    torch.backends.mha.set_fastpath_enabled(False)
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        built.model.encode_image(torch.zeros(1, 3, side, side))
+    torch.backends.mha.set_fastpath_enabled(True)
+    return int(counter.get_total_flops())
 
 
 def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:

@@ -51,7 +51,7 @@ class OpenClipEncoder:
     ) -> None:
         self._model = built.model
         self._tokenizer = built.tokenizer
-        self._device = choose_device(device)
+        self.device = choose_device(device)
         self._given_batch_size = batch_size
         self._fitting_batch_size: int | None = None  # known once memory ran out
         self._tuning: Tuning | None = None
@@ -65,9 +65,9 @@ class OpenClipEncoder:
         try:
             # All modules move together, and hold every tensor that there is: one held elsewhere
             # would stay behind on the CPU, and the first product with it fail.
-            torch.nn.ModuleList([self._model, self._text_tower, self._normalise]).to(self._device)
+            torch.nn.ModuleList([self._model, self._text_tower, self._normalise]).to(self.device)
             for tower in (self._model, self._text_tower):
-                cast(tower, self._device, "fp32" if precision == "auto" else precision)
+                cast(tower, self.device, "fp32" if precision == "auto" else precision)
             self.dim = int(self._text_features(["a"]).shape[1])
             self.logit_scale = float(self._model.logit_scale.detach().exp())
         except RuntimeError as error:
@@ -75,7 +75,7 @@ class OpenClipEncoder:
                 raise self._too_large() from error
             reason = first_line(error)
             raise DeviceUnavailable(
-                f"{self.model_id} does not run on {self._device} in {precision} ({reason}); "
+                f"{self.model_id} does not run on {self.device} in {precision} ({reason}); "
                 "use --precision fp32"
             ) from error
 
@@ -109,14 +109,14 @@ class OpenClipEncoder:
     @property
     def batches_at_once(self) -> int:
         """Calls of ``encode_images`` that keep the device busy when made at once."""
-        return 1 if self._device.type == "cpu" else GPU_BATCHES_AT_ONCE
+        return 1 if self.device.type == "cpu" else GPU_BATCHES_AT_ONCE
 
     def encode_images(self, images: Sequence[Image.Image]) -> Embeddings:
         """Embeddings of shape ``(len(images), dim)``, whatever the pictures' sizes and modes."""
         precision = self.precision  # measured now, if it was not
 
         def encode(batch: Sequence[Image.Image]) -> Embeddings:
-            return self._encode_pixels(np.stack([self._pixels(i) for i in batch]), precision)
+            return self._encode_pixels(self.upload(batch), precision)
 
         batches = _batches(images, self.batch_size)
         return self._joined([self._fitting(encode, batch) for batch in batches])
@@ -137,33 +137,32 @@ class OpenClipEncoder:
         # Where it is cut, an end-of-text token stands in the place of a word.
         return not torch.equal(cut, whole[: len(cut)])
 
-    def _pixels(self, image: Image.Image) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-        return np.asarray(self.image_transform(image), dtype=np.uint8)
+    def upload(self, images: Sequence[Image.Image]) -> torch.Tensor:
+        """The pixels on the device: uint8 of shape ``(n, 3, height, width)``, channels last.
+
+        They travel as bytes, a quarter of their size in floats.
+        """
+        pixels = np.stack([np.asarray(self.image_transform(i), dtype=np.uint8) for i in images])
+        batch = torch.from_numpy(pixels)
+        if self.device.type == "cuda":
+            batch = batch.pin_memory()
+        return batch.to(self.device, non_blocking=True).permute(0, 3, 1, 2)
 
     @torch.inference_mode()
-    def _encode_pixels(
-        self, pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], precision: str
-    ) -> Embeddings:
-        """Encode uint8 of shape ``(n, height, width, 3)``."""
-        # A batch travels to the device as bytes, a quarter of its size in floats, and its memory
-        # is channels-last as it comes.
-        batch = torch.from_numpy(pixels)
-        if self._device.type == "cuda":
-            batch = batch.pin_memory()
-        batch = batch.to(self._device, non_blocking=True).permute(0, 3, 1, 2)
+    def _encode_pixels(self, batch: torch.Tensor, precision: str) -> Embeddings:
         normalised = self._normalise(batch).to(DTYPES[precision])
         return _normalised(self._model.encode_image(normalised))
 
     @torch.inference_mode()
     def _text_features(self, texts: list[str]) -> torch.Tensor:
-        features: torch.Tensor = self._text_tower(self._tokenizer(texts).to(self._device))
+        features: torch.Tensor = self._text_tower(self._tokenizer(texts).to(self.device))
         return features
 
     @torch.inference_mode()
     def _probe(self, precision: str) -> torch.Tensor:
         height, width = self.image_transform.size
         noise = np.random.default_rng(0).normal(size=(2, 3, height, width)).astype(np.float32)
-        batch = torch.from_numpy(noise).to(self._device, DTYPES[precision])
+        batch = torch.from_numpy(noise).to(self.device, DTYPES[precision])
         features: torch.Tensor = self._model.encode_image(batch)
         return features
 
@@ -188,22 +187,22 @@ class OpenClipEncoder:
 
     def _shrink(self, size: int) -> None:
         """Take at most ``size`` images at once from now on, and free what the device kept."""
-        if self._device.type == "cuda":
+        if self.device.type == "cuda":
             torch.cuda.empty_cache()
         with self._lock:
             if self._fitting_batch_size is None or size < self._fitting_batch_size:
                 self._fitting_batch_size = size
-                log.warning("%s is out of memory: going on with batches of %d", self._device, size)
+                log.warning("%s is out of memory: going on with batches of %d", self.device, size)
 
     def _too_large(self) -> DeviceUnavailable:
         return DeviceUnavailable(
-            f"{self.model_id} does not fit in the memory of {self._device}; "
-            + ("use a smaller model" if self._device.type == "cpu" else "use --device cpu")
+            f"{self.model_id} does not fit in the memory of {self.device}; "
+            + ("use a smaller model" if self.device.type == "cpu" else "use --device cpu")
         )
 
     def _failed(self, error: RuntimeError) -> DeviceFailed:
         return DeviceFailed(
-            f"{self._device} failed while it encoded ({first_line(error)}); what was written "
+            f"{self.device} failed while it encoded ({first_line(error)}); what was written "
             "stays, and the same command goes on from there"
         )
 
@@ -212,7 +211,7 @@ class OpenClipEncoder:
             if self._tuning is None:
                 try:
                     self._tuning = tune(
-                        self._model.visual, self._device, self._precision, self._probe
+                        self._model.visual, self.device, self._precision, self._probe
                     )
                 except RuntimeError as error:
                     is_full = is_out_of_memory(error)
@@ -225,7 +224,7 @@ class OpenClipEncoder:
                 self._texts_tuned = True
                 if sum(p.numel() for p in self._text_tower.parameters()) >= LARGE_TEXT_TOWER:
                     fastest(
-                        self._text_tower, self._device, lambda _: self._text_features([PROBE_TEXT])
+                        self._text_tower, self.device, lambda _: self._text_features([PROBE_TEXT])
                     )
 
     def _joined(self, parts: list[Embeddings]) -> Embeddings:
