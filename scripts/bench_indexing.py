@@ -81,7 +81,7 @@ class Bench:
     def __post_init__(self) -> None:
         self.built = random_built(canonical(self.options.model, None)[0])
         self.model = self.built.model
-        self.transform = open_clip.image_transform_v2(
+        self.transform = open_clip.transform.image_transform_v2(
             open_clip.transform.PreprocessCfg(**self.built.preprocess), is_train=False
         )
         self.device = choose_device(self.options.device)

@@ -1,6 +1,7 @@
 import os
 import shutil
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 from fakes import FakeEncoder, MemoryStore
 from PIL import Image
 
+from embeddings.encoder import Embeddings
+from embeddings.errors import DeviceFailed
 from indexer.errors import NothingFound
 from indexer.pipeline import PipelineOptions, index_library
 from indexer.report import IndexReport, followed_by, total
@@ -377,3 +380,61 @@ def test_a_file_that_is_too_large_is_not_read(library: Library) -> None:
     )
     assert len(report.skipped) == report.found > 0
     assert all("(setting max_file_mb)" in skipped.reason for skipped in report.skipped)
+
+
+class TwoAtOnce(FakeEncoder):
+    """Encodes a batch only when another one is there, too: a device that must be kept busy."""
+
+    def __init__(self) -> None:
+        super().__init__(batch_size=2)
+        self.batches_at_once = 2
+        self._both = threading.Barrier(2, timeout=20)
+
+    def encode_images(self, images: Sequence[Image.Image]) -> Embeddings:
+        self._both.wait()
+        return super().encode_images(images)
+
+
+def test_a_device_has_the_next_batch_while_it_computes_one(
+    paint: Paint, store: MemoryStore
+) -> None:
+    colours = ["red", "green", "blue", "yellow", "white", "black", "orange", "purple"]
+    paths = [paint(f"all/{number}.png", colour) for number, colour in enumerate(colours)]
+    root = paths[0].parent.parent
+    encoder = TwoAtOnce()
+    report = index_library(Folder(root), store, lambda: encoder, PipelineOptions())
+    assert (report.added, report.encoded) == (8, 8)
+    alone = MemoryStore()
+    one_at_once = FakeEncoder()
+    index_library(Folder(root), alone, lambda: one_at_once, PipelineOptions())
+    ids = [row.m_id for row in alone.rows()]
+    ours, theirs = store.embeddings(ids), alone.embeddings(ids)
+    assert len(ours) == 8
+    assert all(np.array_equal(ours[key], theirs[key]) for key in ids)
+
+
+class Failing(FakeEncoder):
+    """A device that stops working at its third batch."""
+
+    def encode_images(self, images: Sequence[Image.Image]) -> Embeddings:
+        if len(self.batches) == 2:
+            raise DeviceFailed("cuda failed while it encoded")
+        return super().encode_images(images)
+
+
+def test_a_device_that_fails_ends_the_run_and_the_next_one_completes_it(
+    library: Library, paint: Paint
+) -> None:
+    for number in range(20):
+        paint(f"more/{number}.png", (number * 10, 90, 200))
+    failing, library.write_batch = Failing(batch_size=4), 2
+    working, library.encoder = library.encoder, failing
+    with pytest.raises(DeviceFailed):
+        library.index()
+    held = len(library.held())
+    assert 4 <= held <= 8
+    library.encoder = working
+    report = library.index()
+    assert (report.found, report.unchanged, report.added) == (23, held, 23 - held)
+    assert sum(working.batches) == 23 - held
+    assert len(library.held()) == 23
