@@ -49,7 +49,7 @@ class Cards(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self.memory_for: int | None = None
-        """How many images of 32 x 32 pixels fit at once; None for any number."""
+        """How many images of 32 x 32 pixels, or texts, fit at once; None for any number."""
         self.fails = False
         """Whether the card has stopped working."""
 
@@ -59,7 +59,9 @@ class Cards(TorchDispatchMode):
         if tensors and self.fails:
             raise RuntimeError("CUDA error: an illegal memory access was encountered\nand more")
         if self.memory_for is not None and any(
-            t.ndim == 4 and t.shape[1:] == (3, 32, 32) and len(t) > self.memory_for for t in tensors
+            (t.shape[1:] == (3, 32, 32) or (t.dtype == torch.int64 and t.ndim == 2))
+            and len(t) > self.memory_for
+            for t in tensors
         ):
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
         # Operators that are made of others come whole in inference mode, the device among them.

@@ -1,5 +1,6 @@
 """OpenClipEncoder: the Encoder that runs an open_clip model on this machine."""
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -119,7 +120,7 @@ class OpenClipEncoder:
             return self._encode_pixels(self.upload(batch), precision)
 
         batches = _batches(images, self.batch_size)
-        return self._joined([self._fitting(encode, batch) for batch in batches])
+        return self._joined([self._fitting(encode, b, self._shrink) for b in batches])
 
     def encode_texts(self, texts: Sequence[str]) -> Embeddings:
         """Embeddings of shape ``(len(texts), dim)``; the tokenizer cuts what is too long."""
@@ -128,7 +129,7 @@ class OpenClipEncoder:
         def encode(batch: Sequence[str]) -> Embeddings:
             return _normalised(self._text_features(list(batch)))
 
-        return self._joined([self._fitting(encode, batch) for batch in _batches(texts, TEXT_BATCH)])
+        return self._joined([self._fitting(encode, b) for b in _batches(texts, TEXT_BATCH)])
 
     def is_cut(self, text: str) -> bool:
         """Whether the tokenizer cuts a text to the model's length."""
@@ -167,32 +168,49 @@ class OpenClipEncoder:
         return features
 
     def _fitting(
-        self, encode: Callable[[Sequence[T]], Embeddings], batch: Sequence[T]
+        self,
+        encode: Callable[[Sequence[T]], Embeddings],
+        batch: Sequence[T],
+        on_half: Callable[[int], None] = lambda size: None,
     ) -> Embeddings:
         """Encode a batch, in halves where the device has no memory for the whole.
 
-        Raises DeviceUnavailable where one item does not fit, and DeviceFailed.
+        ``on_half`` is told their size. Raises DeviceUnavailable where one item does not fit, and
+        DeviceFailed.
         """
-        try:
-            return encode(batch)
-        except RuntimeError as error:
-            if not is_out_of_memory(error):
-                raise self._failed(error) from error
-            if len(batch) == 1:
-                raise self._too_large() from error
+        with self._errors_of_device():
+            try:
+                return encode(batch)
+            except RuntimeError as error:
+                if len(batch) == 1 or not is_out_of_memory(error):
+                    raise
         # Only here: while the error is handled, its traceback keeps the batch's tensors.
-        half = len(batch) // 2
-        self._shrink(half)
-        return np.concatenate([self._fitting(encode, b) for b in (batch[:half], batch[half:])])
-
-    def _shrink(self, size: int) -> None:
-        """Take at most ``size`` images at once from now on, and free what the device kept."""
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
+        half = len(batch) // 2
+        on_half(half)
+        halves = (batch[:half], batch[half:])
+        return np.concatenate([self._fitting(encode, part, on_half) for part in halves])
+
+    def _shrink(self, size: int) -> None:
+        """Take at most ``size`` images at once from now on, and say so."""
         with self._lock:
             if self._fitting_batch_size is None or size < self._fitting_batch_size:
                 self._fitting_batch_size = size
                 log.warning("%s is out of memory: going on with batches of %d", self.device, size)
+
+    @contextlib.contextmanager
+    def _errors_of_device(self) -> Iterator[None]:
+        """Raise DeviceUnavailable or DeviceFailed for what torch raises of a device."""
+        try:
+            yield
+        except RuntimeError as error:
+            if is_out_of_memory(error):
+                raise self._too_large() from error
+            raise DeviceFailed(
+                f"{self.device} failed while it encoded ({first_line(error)}); what was written "
+                "stays, and the same command goes on from there"
+            ) from error
 
     def _too_large(self) -> DeviceUnavailable:
         return DeviceUnavailable(
@@ -200,26 +218,14 @@ class OpenClipEncoder:
             + ("use a smaller model" if self.device.type == "cpu" else "use --device cpu")
         )
 
-    def _failed(self, error: RuntimeError) -> DeviceFailed:
-        return DeviceFailed(
-            f"{self.device} failed while it encoded ({first_line(error)}); what was written "
-            "stays, and the same command goes on from there"
-        )
-
     def _tuned(self) -> Tuning:
-        with self._lock:
+        with self._lock, self._errors_of_device():
             if self._tuning is None:
-                try:
-                    self._tuning = tune(
-                        self._model.visual, self.device, self._precision, self._probe
-                    )
-                except RuntimeError as error:
-                    is_full = is_out_of_memory(error)
-                    raise (self._too_large() if is_full else self._failed(error)) from error
+                self._tuning = tune(self._model.visual, self.device, self._precision, self._probe)
             return self._tuning
 
     def _tune_texts(self) -> None:
-        with self._lock:
+        with self._lock, self._errors_of_device():
             if not self._texts_tuned:
                 self._texts_tuned = True
                 if sum(p.numel() for p in self._text_tower.parameters()) >= LARGE_TEXT_TOWER:

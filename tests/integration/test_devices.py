@@ -146,6 +146,18 @@ def test_memory_that_runs_out_halves_the_batch_and_is_told_once(
     ]
 
 
+def test_memory_for_few_texts_leaves_the_batches_of_images(
+    cards: Cards, caplog: pytest.LogCaptureFixture
+) -> None:
+    encoder = OpenClipEncoder(built("cut"), device="card", precision="fp32", batch_size=16)
+    texts = [f"{number} lemons" for number in range(20)]
+    expected = encoder.encode_texts(texts)
+    cards.memory_for = 3
+    assert np.allclose(encoder.encode_texts(texts), expected, atol=1e-6)
+    assert encoder.batch_size == 16
+    assert not caplog.records
+
+
 def test_memory_for_not_even_one_is_an_error_in_one_line(cards: Cards) -> None:
     encoder = OpenClipEncoder(built("cut"), device="card", precision="fp32", batch_size=4)
     encoder.encode_images(pictures())
