@@ -45,7 +45,7 @@ from embeddings.leftovers import Leftovers
 from embeddings.load import load_encoder
 from embeddings.models import canonical
 from embeddings.openclip.encoder import OpenClipEncoder
-from embeddings.openclip.precision import DTYPES, choose_device
+from embeddings.openclip.precision import DTYPES, choose_device, synchronize
 from embeddings.thumbnails import ThumbnailFolder
 from indexer.pipeline import PipelineOptions, index_library
 from indexer.scan import Folder
@@ -305,13 +305,8 @@ def _copied(encoder: OpenClipEncoder, batches: Sequence[Sequence[Image.Image]]) 
     start = time.perf_counter()
     for batch in batches:
         encoder.upload(batch)
-    _wait(encoder)
+    synchronize(encoder.device)
     return sum(map(len, batches)) / (time.perf_counter() - start)
-
-
-def _wait(encoder: OpenClipEncoder) -> None:
-    if encoder.device.type == "cuda":
-        torch.cuda.synchronize(encoder.device)
 
 
 def _written(encoder: Encoder, vectors: Embeddings) -> float:

@@ -43,7 +43,7 @@ from embeddings.leftovers import Leftovers
 from embeddings.models import canonical
 from embeddings.openclip.building import Built
 from embeddings.openclip.encoder import OpenClipEncoder
-from embeddings.openclip.precision import DTYPES, choose_device
+from embeddings.openclip.precision import DTYPES, choose_device, synchronize
 from embeddings.thumbnails import ThumbnailFolder
 from indexer.pipeline import PipelineOptions, index_library
 from indexer.prepare import prepare
@@ -269,8 +269,7 @@ def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
         start = time.perf_counter()
         for _ in range(10):
             a @ b
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
+        synchronize(device)
         return (time.perf_counter() - start) / 10
 
     once()

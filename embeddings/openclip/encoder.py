@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 
 class OpenClipEncoder:
-    """Encodes with an open_clip model; tensors never leave it.
+    """Encodes with an open_clip model; tensors never leave it but by ``upload``, for benches.
 
     Safe to call from several threads. With ``precision="auto"`` each tower's format is measured
     when its first picture or text comes, so that a program that needs one does not wait for both.
@@ -139,7 +139,7 @@ class OpenClipEncoder:
         return not torch.equal(cut, whole[: len(cut)])
 
     def upload(self, images: Sequence[Image.Image]) -> torch.Tensor:
-        """The pixels on the device: uint8 of shape ``(n, 3, height, width)``, channels last.
+        """Return images' pixels on the device: uint8, ``(n, 3, height, width)``, channels last.
 
         They travel as bytes, a quarter of their size in floats.
         """
@@ -240,7 +240,7 @@ class OpenClipEncoder:
 
 
 class Normalise(torch.nn.Module):
-    """Pixels of ``(n, 3, height, width)`` in 0 to 255 as the model was trained on, in float32.
+    """Scales pixels by the mean and deviation that a model was trained with, in float32.
 
     Its statistics move with it, and are never cast: 16 bits would round them.
     """
@@ -254,7 +254,7 @@ class Normalise(torch.nn.Module):
             self.register_buffer(name, torch.tensor(values).reshape(1, 3, 1, 1), persistent=False)
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        """(pixels / 255 - mean) / std."""
+        """Return ``(pixels / 255 - mean) / std`` of uint8 pixels, ``(n, 3, height, width)``."""
         return (pixels.float().div_(255) - self.mean) / self.std
 
 

@@ -127,15 +127,16 @@ def _timed(
     result = probe(precision)
     times = []
     for _ in range(2):
-        _synchronize(device)
+        synchronize(device)
         start = time.perf_counter()
         probe(precision)
-        _synchronize(device)
+        synchronize(device)
         times.append(time.perf_counter() - start)
     return result.float().cpu(), min(times)
 
 
-def _synchronize(device: torch.device) -> None:
+def synchronize(device: torch.device) -> None:
+    """Wait until a device has done all that was queued on it."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     elif device.type == "mps":
